@@ -1,0 +1,149 @@
+"""Training a translator: the assignment's recipe, with history, early stop and checkpoints."""
+
+import contextlib
+import math
+import time
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch.nn import functional as F
+
+from a3lib.batches import IGNORED, Batches
+from a3lib.checkpoints import copy_weights, optimizer_tensors, pack, restore_optimizer, unpack
+from a3lib.metrics import losses
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The recipe of a run; the defaults are the hand-out's for the GRU on the small data."""
+
+    learning_rate: float = 0.005  # Adam's, before the first decay
+    decay: float = 0.99  # factor on the learning rate at the start of every epoch, the first included
+    epochs: int = 50
+    batch_size: int = 64
+    patience: int = 20  # stop after more than this many epochs without a better validation loss
+    batches: str = "buckets"  # 'buckets' as in the hand-out, or 'padded'
+    updates_per_epoch: int | None = None  # None: one pass; a number makes epochs of different data sets comparable
+    monitor: str = "bucket_mean"  # validation loss that decides: the hand-out's, or 'per_token'
+
+
+@dataclass
+class History:
+    """One entry an epoch; losses in nats. The index of the kept model is `best`."""
+
+    updates: list = field(default_factory=list)  # gradient steps so far
+    seconds: list = field(default_factory=list)  # since the start, evaluation included
+    train: list = field(default_factory=list)  # loss per token over the epoch's batches, while training
+    per_token: list = field(default_factory=list)  # validation loss per token
+    bucket_mean: list = field(default_factory=list)  # the hand-out's validation loss
+    best: int = -1
+    epochs: int = 0  # planned
+    device: str = "cpu"
+    interrupted: bool = False
+
+    def __len__(self):
+        return len(self.updates)
+
+
+class Diverged(RuntimeError):
+    """The training loss became infinite or NaN."""
+
+
+def best_device():
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def batch_loss(model, batch):
+    """Mean cross entropy per token of a `Batch` under teacher forcing, in nats."""
+    logits = model(batch.source, batch.prefix, batch.source_mask)  # (B, T, V)
+    return F.cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=IGNORED)
+
+
+def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None):
+    """Train a translator in place and return its `History`; the model ends with its best weights, in eval mode.
+
+    train, validation: `EncodedPairs` on the model's device. `on_epoch(history)` is called after every epoch. With a
+    `Checkpoint` each epoch is stored and an earlier, killed call is continued to the same bits. A KeyboardInterrupt
+    ends training and returns what was reached. Raises Diverged (naming step and learning rate) at a loss that is not
+    finite. Result and speed do not depend on the process's thread count: one thread is used.
+    """
+    batches = Batches(train, settings.batches, settings.batch_size, seed)
+    per_epoch = settings.updates_per_epoch or batches.passes
+    device = next(model.parameters()).device
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+    history, best_weights = History(epochs=settings.epochs, device=str(device)), copy_weights(model)
+    stored = checkpoint.load() if checkpoint else None
+    if stored:
+        tensors, state = stored
+        history, best_weights = History(**state), unpack(tensors, "best")
+        model.load_state_dict(unpack(tensors, "model"))
+        restore_optimizer(optimizer, unpack(tensors, "optimizer"))
+    start = time.perf_counter() - (history.seconds[-1] if history.seconds else 0.0)
+    with _one_thread(), contextlib.suppress(KeyboardInterrupt), torch.random.fork_rng():
+        history.interrupted = True  # until the loop ends by itself
+        while len(history) < settings.epochs and not _out_of_patience(history, settings.patience):
+            epoch = len(history)
+            torch.manual_seed(1_000_003 * seed + epoch)  # dropout, if the model has any, resumes to the same bits
+            _set_learning_rate(optimizer, settings.learning_rate * settings.decay ** (epoch + 1))
+            train_loss = _train_epoch(model, optimizer, batches, epoch * per_epoch, per_epoch)
+            validation_losses = losses(model, validation, settings.batch_size)
+            history.train.append(train_loss)
+            history.per_token.append(validation_losses.per_token)
+            history.bucket_mean.append(validation_losses.bucket_mean)
+            history.seconds.append(time.perf_counter() - start)
+            history.updates.append((epoch + 1) * per_epoch)
+            monitored = getattr(history, settings.monitor)
+            if history.best < 0 or monitored[-1] < monitored[history.best]:
+                history.best, best_weights = epoch, copy_weights(model)
+            if checkpoint:
+                groups = {"model": model.state_dict(), "best": best_weights, "optimizer": optimizer_tensors(optimizer)}
+                checkpoint.save(epoch, pack(groups), {**asdict(history), "interrupted": False})
+            if on_epoch:
+                on_epoch(history)
+        history.interrupted = False
+    if history.best >= 0:
+        model.load_state_dict(best_weights)
+    model.eval()
+    return history
+
+
+def _train_epoch(model, optimizer, batches, first, count):
+    """Make `count` updates from update `first` on -> training loss per token."""
+    model.train()
+    batch_losses, tokens = [], []
+    for batch in batches.updates(first, count):
+        optimizer.zero_grad()
+        loss = batch_loss(model, batch)
+        loss.backward()
+        optimizer.step()
+        batch_losses.append(loss.detach())
+        tokens.append(batch.tokens)
+    values = torch.stack(batch_losses).tolist()  # one transfer an epoch: a GPU is not made to wait at every step
+    for offset, value in enumerate(values):
+        if not math.isfinite(value):
+            raise Diverged(
+                f"the training loss became {value} at step {first + offset + 1} with learning rate "
+                f"{optimizer.param_groups[0]['lr']:.3g}: lower the learning rate, or look for a division by zero in the model"
+            )
+    return math.fsum(value * n for value, n in zip(values, tokens, strict=True)) / sum(tokens)
+
+
+def _set_learning_rate(optimizer, value):
+    for group in optimizer.param_groups:
+        group["lr"] = value
+
+
+def _out_of_patience(history, patience):
+    return len(history) - 1 - history.best > patience
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """One thread: tiny models lose time to more, and sums keep their order whatever the process was given."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
