@@ -24,7 +24,7 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"tensors-{number:06d}.safetensors"
         part = self.folder / (name + ".part")
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part)
+        save_file({key: value.detach().cpu().clone() for key, value in tensors.items()}, part)
         os.replace(part, self.folder / name)
         part = self.folder / "state.json.part"
         part.write_text(json.dumps({"tensors": name, "state": state}), encoding="utf8")

@@ -9,7 +9,7 @@ tanh(Wih x + r (Whh h)); (2) z weighs the candidate, h' = (1 - z) h + z g, while
 import torch
 from torch import nn
 
-from a3lib.recurrence import gru_states
+from a3lib.recurrence import gru_states, gru_states_of_symbols
 
 
 class MyGRUCell(nn.Module):
@@ -43,6 +43,13 @@ def unroll(cell, inputs, initial, mask=None):
     return unroll_stepwise(cell, inputs, initial, mask)
 
 
+def unroll_symbols(cell, embedding, symbols, initial, mask=None):
+    """`unroll` over the embedded symbols (B, S) -> states (B, S, H)."""
+    if type(cell) is MyGRUCell:
+        return gru_states_of_symbols(cell, embedding, symbols, initial, mask)
+    return unroll_stepwise(cell, embedding(symbols), initial, mask)
+
+
 def unroll_stepwise(cell, inputs, initial, mask=None):
     """`unroll` as a plain loop over `cell(x, h)`: the readable path, which the fast one is tested against."""
     h, states = initial, []
@@ -64,9 +71,8 @@ class GRUEncoder(nn.Module):
 
     def forward(self, source, mask=None):
         """source (B, S), mask (B, S) or None -> states (B, S, H), state after the last symbol (B, H)."""
-        embedded = self.embedding(source)  # (B, S, H)
-        initial = embedded.new_zeros(len(source), self.hidden_size)
-        states = unroll(self.gru, embedded, initial, mask)
+        initial = self.embedding.weight.new_zeros(len(source), self.hidden_size)
+        states = unroll_symbols(self.gru, self.embedding, source, initial, mask)  # (B, S, H)
         return states, states[:, -1]
 
 
@@ -81,7 +87,7 @@ class RNNDecoder(nn.Module):
 
     def forward(self, prefix, memory):
         """prefix (B, T), memory (`translator.Memory`) -> logits (B, T, V) of the symbol after each prefix symbol."""
-        states = unroll(self.rnn, self.embedding(prefix), memory.last)  # (B, T, H)
+        states = unroll_symbols(self.rnn, self.embedding, prefix, memory.last)  # (B, T, H)
         return self.out(states)
 
     def start(self, memory):

@@ -39,7 +39,7 @@ def save_model(model, settings, path):
     """Write weights and settings to one safetensors file, by renaming a finished temporary file."""
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     save_file(tensors, temporary, metadata={"settings": json.dumps(asdict(settings))})
     os.replace(temporary, path)
 

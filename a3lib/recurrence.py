@@ -1,9 +1,10 @@
 """The GRU of the assignment over a whole sequence at once: the fast path of `gru.unroll`.
 
-Three things make it fast, none changes the result: the input half of all gates is one matrix product before the loop
-(and takes both biases along, since the assignment's cell adds them outside the reset gate); the hidden halves of the
-gates z and r are one product a step; and the backward pass is written out, so that a step leaves no graph behind
-and all weight gradients are two products after the loop.
+Four things make it fast, none changes the result. The input half of all gates is computed before the loop, and takes
+both biases along, since the assignment's cell adds them outside the reset gate. Inputs that are embedded symbols go
+through the gates' weights once a symbol of the vocabulary, not once a place. The hidden halves of z and r are one
+product a step. The backward pass is written out, so that a step leaves no graph behind and all gradients of the
+hidden weights are two products after the loop.
 """
 
 import torch
@@ -15,14 +16,29 @@ def gru_states(cell, inputs, initial, mask=None):
 
     Where mask (B, S) is False the state is carried over unchanged. Gradients are exact; they cannot be differentiated again.
     """
+    return _states(cell, _gates(cell, inputs.transpose(0, 1)), initial, mask)
+
+
+def gru_states_of_symbols(cell, embedding, symbols, initial, mask=None):
+    """`gru_states` of the embedded symbols (B, S) -> (B, S, H)."""
+    table = _gates(cell, embedding.weight)  # (V, 3H)
+    gates = table.index_select(0, symbols.t().flatten())  # (S B, 3H)
+    return _states(cell, gates.view(symbols.shape[1], symbols.shape[0], -1), initial, mask)
+
+
+def _gates(cell, inputs):
+    """The input half of the gates z, r, g with all biases: (..., D) -> (..., 3H)."""
     input_gates, hidden_gates = (cell.Wiz, cell.Wir, cell.Wih), (cell.Whz, cell.Whr, cell.Whh)
     weight = torch.cat([gate.weight for gate in input_gates])  # (3H, D)
     bias = torch.cat([gate.bias for gate in input_gates]) + torch.cat([gate.bias for gate in hidden_gates])  # (3H,)
-    gates = F.linear(inputs.transpose(0, 1), weight, bias)  # (S, B, 3H)
+    return F.linear(inputs, weight, bias)
+
+
+def _states(cell, gates, initial, mask):
     if mask is not None:
-        # z = sigmoid(-inf) = 0 keeps the state to the bit
         hidden = initial.shape[1]
         z, others = gates.split([hidden, 2 * hidden], dim=2)
+        # z = sigmoid(-inf) = 0 keeps the state to the bit
         gates = torch.cat([z.masked_fill(~mask.t()[:, :, None], -torch.inf), others], dim=2)
     hidden_zr = torch.cat([cell.Whz.weight, cell.Whr.weight]).t().contiguous()  # (H, 2H)
     return _Recurrence.apply(gates, initial, hidden_zr, cell.Whh.weight.t().contiguous()).transpose(0, 1)
@@ -61,9 +77,9 @@ class _Recurrence(torch.autograd.Function):
         z, r = zr.split(H, dim=2)
         keep = 1 - z
         # derivative of the new state by each gate's pre-activation (for r: of reset), all steps at once
-        by_g = (1 - g * g).mul_(z)
-        by_z = (g - before).mul_(z).mul_(keep)
-        by_r = (1 - r).mul_(r).mul_(before)
+        by_g = torch.ops.aten.tanh_backward(z, g)  # z (1 - g^2)
+        by_z = torch.ops.aten.sigmoid_backward(g - before, z)  # (g - h) z (1 - z)
+        by_r = torch.ops.aten.sigmoid_backward(before, r)  # h r (1 - r)
         grad_gates = grad_states.new_empty(S, B, 3 * H)
         grad_zr = grad_gates[:, :, : 2 * H]
         grad_z, grad_r, grad_g = grad_gates.split(H, dim=2)

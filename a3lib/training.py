@@ -60,6 +60,21 @@ def batch_loss(model, batch):
     return F.cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=IGNORED)
 
 
+def flat_parameters(model):
+    """One vector with all parameters of a model, which become views into it, as their gradients do into its gradient.
+
+    An optimizer then makes one update instead of one a parameter: the same numbers, a tenth of a small model's step.
+    """
+    parameters = list(model.parameters())
+    flat = torch.nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in parameters]
+    pieces = zip(parameters, flat.data.split(sizes), flat.grad.split(sizes), strict=True)
+    for parameter, value, grad in pieces:
+        parameter.data, parameter.grad = value.view_as(parameter), grad.view_as(parameter)
+    return flat
+
+
 def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None):
     """Train a translator in place and return its `History`; the model ends with its best weights, in eval mode.
 
@@ -71,7 +86,8 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
     batches = Batches(train, settings.batches, settings.batch_size, seed)
     per_epoch = settings.updates_per_epoch or batches.passes
     device = next(model.parameters()).device
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+    weights = flat_parameters(model)
+    optimizer = torch.optim.Adam([weights], lr=settings.learning_rate, fused=True)
     history, best_weights = History(epochs=settings.epochs, device=str(device)), copy_weights(model)
     stored = checkpoint.load() if checkpoint else None
     if stored:
@@ -86,7 +102,7 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
             epoch = len(history)
             torch.manual_seed(1_000_003 * seed + epoch)  # dropout, if the model has any, resumes to the same bits
             _set_learning_rate(optimizer, settings.learning_rate * settings.decay ** (epoch + 1))
-            train_loss = _train_epoch(model, optimizer, batches, epoch * per_epoch, per_epoch)
+            train_loss = _train_epoch(model, weights, optimizer, batches, epoch * per_epoch, per_epoch)
             validation_losses = losses(model, validation, settings.batch_size)
             history.train.append(train_loss)
             history.per_token.append(validation_losses.per_token)
@@ -108,12 +124,12 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
     return history
 
 
-def _train_epoch(model, optimizer, batches, first, count):
+def _train_epoch(model, weights, optimizer, batches, first, count):
     """Make `count` updates from update `first` on -> training loss per token."""
     model.train()
     batch_losses, tokens = [], []
     for batch in batches.updates(first, count):
-        optimizer.zero_grad()
+        weights.grad.zero_()
         loss = batch_loss(model, batch)
         loss.backward()
         optimizer.step()
