@@ -88,7 +88,7 @@ def encode_pairs(pairs):
 
 
 def buckets(encoded, batch_size):
-    """The hand-out's batches: words of equal source and target length, in their given order, at most `batch_size` each."""
+    """The hand-out's batches: words of equal source and target length in their given order, at most `batch_size`."""
     groups = {}
     lengths = zip(encoded.source_length.tolist(), encoded.target_length.tolist(), strict=True)
     for position, key in enumerate(lengths):
@@ -109,14 +109,15 @@ def padded(encoded, batch_size, generator):
 
 
 class Batches:
-    """The batches of every pass over a data set: `kind` is 'buckets' (the hand-out's, never shuffled) or 'padded'.
+    """The batches of every pass over a data set.
 
-    Pass p depends on the seed and p alone, so training resumes anywhere. Raises ValueError for another kind.
+    `kind` is 'buckets' (the hand-out's, the same order in every pass), 'shuffled' (those, in a new order each pass) or
+    'padded'. Pass p depends on the seed and p alone, so training resumes anywhere. Raises ValueError for another kind.
     """
 
     def __init__(self, encoded, kind, batch_size, seed):
-        if kind not in ("buckets", "padded"):
-            raise ValueError(f"batches are 'buckets' or 'padded', not {kind!r}")
+        if kind not in ("buckets", "shuffled", "padded"):
+            raise ValueError(f"batches are 'buckets', 'shuffled' or 'padded', not {kind!r}")
         self.encoded, self.kind, self.batch_size, self.seed = encoded, kind, batch_size, seed
         self._cached = (None, [])
         self.passes = len(self.of_pass(0))  # batches in one pass; the same for all passes
@@ -124,7 +125,7 @@ class Batches:
     def of_pass(self, number):
         """The list of batches of pass `number`."""
         cached_number, batches = self._cached
-        if cached_number is None or (self.kind == "padded" and cached_number != number):
+        if cached_number is None or (self.kind != "buckets" and cached_number != number):
             batches = [self.encoded.batch(chosen) for chosen in self._chosen(number)]
             self._cached = (number, batches)
         return batches
@@ -138,4 +139,7 @@ class Batches:
         if self.kind == "buckets":
             return buckets(self.encoded, self.batch_size)
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + number)
-        return padded(self.encoded, self.batch_size, generator)
+        if self.kind == "padded":
+            return padded(self.encoded, self.batch_size, generator)
+        batches = buckets(self.encoded, self.batch_size)
+        return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]

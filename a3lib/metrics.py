@@ -56,7 +56,7 @@ def predictions(model, encoded):
 
 
 def word_accuracy(frame, by=None):
-    """Share of exactly right words in a `predictions` table; `by` a column: a table of share and count for each value."""
+    """Share of exactly right words in a `predictions` table; by a column: a table of share and count a value."""
     if by is None:
         return float(frame["correct"].mean())
     return frame.groupby(by)["correct"].agg(accuracy="mean", words="size")

@@ -51,7 +51,7 @@ def load_model(path):
     try:
         with safe_open(path, framework="pt") as file:
             settings = ModelSettings(**json.loads((file.metadata() or {})["settings"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         model = build(settings, seed=0)
         model.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:

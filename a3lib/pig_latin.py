@@ -77,7 +77,9 @@ class Pairs:
     def report(self):
         """One sentence: how many pairs were kept, how many lines dropped and why."""
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
-        return f"{self.name}: {len(self):,} pairs kept, " + (f"lines dropped: {reasons}" if reasons else "no line dropped")
+        return f"{self.name}: {len(self):,} pairs kept, " + (
+            f"lines dropped: {reasons}" if reasons else "no line dropped"
+        )
 
 
 def load_pairs(source, sha256=None):
@@ -133,7 +135,7 @@ def _read(path):
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise OSError(f"{path} cannot be read ({error.strerror}): check that it is a file and its permissions") from None
+        raise OSError(f"{path} cannot be read ({error.strerror}): is it a file, and may you read it?") from None
 
 
 def _download(url):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 def gru_states(cell, inputs, initial, mask=None):
     """States of a `gru.MyGRUCell` over inputs (B, S, D) from the initial state (B, H) -> (B, S, H).
 
-    Where mask (B, S) is False the state is carried over unchanged. Gradients are exact; they cannot be differentiated again.
+    Where mask (B, S) is False the state is carried over unchanged. Gradients are exact, but have none themselves.
     """
     return _states(cell, _gates(cell, inputs.transpose(0, 1)), initial, mask)
 

@@ -22,8 +22,8 @@ class TrainingSettings:
     epochs: int = 50
     batch_size: int = 64
     patience: int = 20  # stop after more than this many epochs without a better validation loss
-    batches: str = "buckets"  # 'buckets' as in the hand-out, or 'padded'
-    updates_per_epoch: int | None = None  # None: one pass; a number makes epochs of different data sets comparable
+    batches: str = "buckets"  # as in the hand-out; 'shuffled' or 'padded', see `Batches`
+    updates_per_epoch: int | None = None  # None: one pass; a number makes data sets comparable
     monitor: str = "bucket_mean"  # validation loss that decides: the hand-out's, or 'per_token'
 
 
@@ -96,7 +96,7 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
         model.load_state_dict(unpack(tensors, "model"))
         restore_optimizer(optimizer, unpack(tensors, "optimizer"))
     start = time.perf_counter() - (history.seconds[-1] if history.seconds else 0.0)
-    with _one_thread(), contextlib.suppress(KeyboardInterrupt), torch.random.fork_rng():
+    with one_thread(), contextlib.suppress(KeyboardInterrupt), torch.random.fork_rng():
         history.interrupted = True  # until the loop ends by itself
         while len(history) < settings.epochs and not _out_of_patience(history, settings.patience):
             epoch = len(history)
@@ -140,7 +140,7 @@ def _train_epoch(model, weights, optimizer, batches, first, count):
         if not math.isfinite(value):
             raise Diverged(
                 f"the training loss became {value} at step {first + offset + 1} with learning rate "
-                f"{optimizer.param_groups[0]['lr']:.3g}: lower the learning rate, or look for a division by zero in the model"
+                f"{optimizer.param_groups[0]['lr']:.3g}: lower the learning rate, or look for a division by zero"
             )
     return math.fsum(value * n for value, n in zip(values, tokens, strict=True)) / sum(tokens)
 
@@ -155,7 +155,7 @@ def _out_of_patience(history, patience):
 
 
 @contextlib.contextmanager
-def _one_thread():
+def one_thread():
     """One thread: tiny models lose time to more, and sums keep their order whatever the process was given."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
