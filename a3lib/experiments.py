@@ -90,7 +90,7 @@ def train(run, seed, cell=MyGRUCell, on_epoch=None, checkpoints=None):
         model = build(run.model, seed, cell).to(device)
         train_side, validation = (encode_pairs(side).to(device) for side in (data.train, data.validation))
         history = fit(model, train_side, validation, run.training, seed, on_epoch, checkpoint)
-        metrics = _metrics(model, history, validation) if history.best >= 0 else {}
+        metrics = _metrics(model, history, train_side, validation) if history.best >= 0 else {}
     record = {
         "run": run.name,
         "seed": seed,
@@ -106,19 +106,19 @@ def train(run, seed, cell=MyGRUCell, on_epoch=None, checkpoints=None):
     return Result(model, history, record)
 
 
-def _metrics(model, history, validation):
+def _metrics(model, history, train_side, validation):
     """Metrics of the kept model; the lowest bucket mean of any epoch is what the hand-out reports."""
     frame = predictions(model, validation)
-    test = predictions(model, encode_pairs(load_pairs("test")).to(validation.source.device))
+    test = encode_pairs(load_pairs("test"))
     metrics = {
         "per_token": history.per_token[history.best],
         "bucket_mean": min(history.bucket_mean),
         "word_accuracy": word_accuracy(frame),
-        "test_accuracy": word_accuracy(test),
+        "train_accuracy": word_accuracy(predictions(model, train_side)),
+        "test_accuracy": word_accuracy(predictions(model, test)),
     }
-    for column in ("letters", "cluster"):
-        groups = frame.groupby(column)["correct"].agg(["sum", "size"])
-        metrics[f"by_{column}"] = {str(key): [int(right), int(size)] for key, right, size in groups.itertuples()}
+    groups = frame.groupby(["letters", "cluster"])["correct"].agg(["sum", "size"])
+    metrics["groups"] = [[*key, int(right), int(size)] for key, right, size in groups.itertuples()]
     return metrics
 
 

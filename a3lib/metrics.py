@@ -41,7 +41,10 @@ def losses(model, encoded, batch_size):
 
 
 def predictions(model, encoded):
-    """A pandas table, one row a word: word, target, output, correct, letters, cluster, hyphen, confidence."""
+    """A pandas table, one row a word: word, target, output, correct, letters, cluster, onset, hyphen, confidence.
+
+    `cluster` is the first part's leading consonants, `onset` their number.
+    """
     import pandas  # here, so that importing a3lib stays light
 
     translations = translate_words(model, encoded.words, encoded.translations)
@@ -50,6 +53,7 @@ def predictions(model, encoded):
     frame["correct"] = frame["output"] == frame["target"]
     frame["letters"] = frame["word"].str.count("[a-z]")
     frame["cluster"] = frame["word"].map(first_cluster)
+    frame["onset"] = frame["cluster"].str.len()
     frame["hyphen"] = frame["word"].str.contains("-")
     frame["confidence"] = [translation.confidence for translation in translations]
     return frame

@@ -38,7 +38,7 @@ def table(records):
         {
             "run": record["run"],
             "seed": record["seed"],
-            **{name: value for name, value in record["metrics"].items() if not isinstance(value, dict)},
+            **{name: value for name, value in record["metrics"].items() if isinstance(value, float)},
             "updates": record["history"]["updates"][-1],
             "epochs": len(record["history"]["updates"]),
             "seconds": record["seconds"],
@@ -56,7 +56,10 @@ def of_run(records, run):
     return [chosen[seed] for seed in sorted(chosen)]
 
 
-def group_accuracy(record, column, low, high):
-    """Share of right validation words whose `column` ('letters') lies in low..high; counts come from the record."""
-    counts = [value for key, value in record["metrics"][f"by_{column}"].items() if low <= int(key) <= high]
-    return sum(right for right, _ in counts) / sum(total for _, total in counts)
+def groups(records):
+    """A pandas table of right and all validation words by run, seed, letters and first cluster."""
+    import pandas
+
+    rows = [(r["run"], r["seed"], *group) for r in records for group in r["metrics"]["groups"]]
+    frame = pandas.DataFrame(rows, columns=["run", "seed", "letters", "cluster", "right", "words"])
+    return frame.assign(onset=frame["cluster"].str.len())

@@ -1,0 +1,169 @@
+"""Figures: each function takes data and returns a `Picture`; `show` displays it with its summary as alt text."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart with every kind of colour vision
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", "-.", ":")
+DPI = 100
+
+
+class Picture(NamedTuple):
+    """A figure, its title and a one-line summary of what it shows, numbers included."""
+
+    figure: Figure
+    title: str
+    summary: str
+
+
+def bundle(picture, live=False):
+    """MIME bundle and metadata of a picture: PNG, and its summary as text and alt text.
+
+    The text of a `live` picture is its title alone, which does not change from run to run.
+    """
+    buffer = io.BytesIO()
+    picture.figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", bbox_inches="tight")
+    alt = f"{picture.title}: {picture.summary}"
+    data = {"image/png": buffer.getvalue(), "text/plain": picture.title if live else alt}
+    return data, {"image/png": {"alt": alt}}
+
+
+def show(picture, live=False):
+    """Display a picture in the notebook."""
+    from IPython.display import display
+
+    data, metadata = bundle(picture, live)
+    display(data, metadata=metadata, raw=True)
+
+
+class LiveCurve:
+    """Callback of `training.fit` that draws the curves of a run in place, progress included.
+
+    Drawing takes a tenth of a second, so it is done once a second at most, and at the end.
+    """
+
+    def __init__(self, title, interval=1.0):
+        self.title, self.interval = title, interval
+        self._handle, self._drawn = None, 0.0
+
+    def __call__(self, history):
+        from IPython.display import display
+
+        done = len(history) == history.epochs
+        if not done and history.seconds[-1] - self._drawn < self.interval:
+            return
+        self._drawn = history.seconds[-1]
+        data, metadata = bundle(progress(self.title, history), live=True)
+        if self._handle is None:
+            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self._handle.update(data, metadata=metadata, raw=True)
+
+    def finish(self, history):
+        """Draw the last state, for a run that stopped before its last epoch."""
+        self._drawn = -self.interval
+        self(history)
+
+
+def progress(title, history):
+    """Training and validation loss of a `History` so far, with a bar of the epochs done."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes, bar = figure.subplots(2, 1, height_ratios=[12, 1])
+    for values, label, colour, style in (
+        (history.train, "training, per token", COLOURS[0], "-"),
+        (history.per_token, "validation, per token", COLOURS[1], "-"),
+        (history.bucket_mean, "validation, bucket mean", COLOURS[1], ":"),
+    ):
+        axes.plot(history.updates, values, color=colour, linestyle=style, label=label)
+    axes.plot(history.updates[history.best], history.per_token[history.best], "o", color=COLOURS[1], label="kept model")
+    _label(axes, title, "gradient steps", "loss (nats)")
+    axes.legend(fontsize=8)
+    done, seconds = len(history), history.seconds[-1]
+    bar.barh([0], [done], color=COLOURS[2])
+    bar.set(xlim=(0, history.epochs), yticks=[], xticks=[])
+    bar.set_xlabel(f"epoch {done} of {history.epochs}, {seconds:.0f} s on {history.device}")
+    summary = (
+        f"after {history.updates[-1]:,} gradient steps ({seconds:.0f} s on {history.device}) the training loss is "
+        f"{history.train[-1]:.3f}, the best validation loss {history.per_token[history.best]:.3f} per token and "
+        f"{min(history.bucket_mean):.3f} as bucket mean"
+    )
+    return Picture(figure, title, summary)
+
+
+def word_lengths(words):
+    """Histogram of word lengths; `words` maps a name to a list of words."""
+    figure, axes = _figure((7, 2.8))
+    longest = max(len(word) for some in words.values() for word in some)
+    width = 0.8 / len(words)
+    parts = []
+    for number, (name, some) in enumerate(words.items()):
+        lengths = [len(word) for word in some]
+        share = np.bincount(lengths, minlength=longest + 1) / len(lengths)
+        axes.bar(np.arange(longest + 1) + (number - 0.5) * width, share, width, color=COLOURS[number], label=name)
+        parts.append(f"{name} has {len(some):,} words, mean length {np.mean(lengths):.1f}, longest {max(lengths)}")
+    axes.set_xticks(range(0, longest + 1, 2))
+    _label(axes, "Word lengths", "characters", "share of words")
+    axes.legend()
+    return Picture(figure, "Word lengths", "; ".join(parts))
+
+
+def loss_curves(title, records, metrics, live=None):
+    """Losses against gradient steps: the mean over seeds with a band from the lowest to the highest seed.
+
+    `records` maps a label to records of one run, `metrics` a caption to an attribute of `History` (one panel each);
+    `live` maps a label to the `History` of a run of this session.
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
+    parts = []
+    for axes, (caption, metric) in zip(panels, metrics.items(), strict=True):
+        for number, (label, runs) in enumerate(records.items()):
+            shared = min(len(run["history"][metric]) for run in runs)  # early stops differ
+            values = np.array([run["history"][metric][:shared] for run in runs])
+            updates, colour = runs[0]["history"]["updates"][:shared], COLOURS[number]
+            axes.plot(updates, values.mean(0), color=colour, linestyle=STYLES[number % 4], label=label)
+            axes.fill_between(updates, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
+            parts.append(f"{label}, {caption}: {values.min(1).mean():.3f}")
+            if live and label in live:
+                axes.plot(live[label].updates, getattr(live[label], metric), color="black", linewidth=0.8)
+        _label(axes, caption, "gradient steps", "loss (nats)" if axes is panels[0] else "")
+    panels[-1].legend(fontsize=8)
+    return Picture(figure, title, "lowest loss, mean of the seeds: " + "; ".join(parts))
+
+
+def accuracy_by_group(title, groups, column, xlabel, order=None):
+    """Share of right words by a column of `records.groups` tables: mean over seeds, band or bar from lowest to highest.
+
+    `groups` maps a label to the table of one run; `order` lists the values of the column to show.
+    """
+    figure, axes = _figure((8, 3.2))
+    parts = []
+    for number, (label, frame) in enumerate(groups.items()):
+        counts = frame.groupby(["seed", column])[["right", "words"]].sum()
+        share = (counts["right"] / counts["words"]).unstack("seed")
+        share = share.loc[order] if order is not None else share
+        places, mean = np.arange(len(share)) + 0.12 * number, share.mean(axis=1)
+        spread = np.array([mean - share.min(axis=1), share.max(axis=1) - mean])
+        marker = "osD^"[number % 4]
+        axes.errorbar(places, mean, spread, color=COLOURS[number], fmt=marker, capsize=2, label=label)
+        parts.append(f"{label} from {mean.iloc[0]:.0%} at {share.index[0]} to {mean.iloc[-1]:.0%} at {share.index[-1]}")
+    axes.set_xticks(np.arange(len(share)), [str(value) or "none" for value in share.index])
+    _label(axes, title, xlabel, "exactly right words")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(fontsize=8)
+    return Picture(figure, title, "; ".join(parts))
+
+
+def _figure(size):
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _label(axes, title, xlabel, ylabel):
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
