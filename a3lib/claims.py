@@ -83,7 +83,7 @@ def verdict(low, high, margin):
 
 
 def compare(name, text, more, less, metric, margin, factor, digits=3):
-    """Claim that `more` exceeds `less`, two lists of records of equal seeds, in a metric (name, or function of a record).
+    """Claim that `more` exceeds `less` (records of equal seeds) in a metric, a name or a function of a record.
 
     `factor` names the settings that are meant to differ ('data', 'training.batches', ...); any other difference is
     told with the claim as a confounder. Raises ValueError if the seeds differ or are fewer than five.
