@@ -98,6 +98,13 @@ def compare(name, text, more, less, metric, margin, factor, digits=3):
     return Claim(name, text, measured, verdict(low, high, margin), confounders)
 
 
+def contrast(name, text, records, more, less, margin, digits=3):
+    """Claim that one number of a run exceeds another of the same run; `more` and `less` are functions of a record."""
+    mean, low, high = interval([more(record) - less(record) for record in records])
+    measured = f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return Claim(name, text, measured, verdict(low, high, margin))
+
+
 def differences(first, second):
     """Names of the settings in which two records differ; sets of own validation words differ where the data do."""
     flat = [dict(_flat(record["settings"])) for record in (first, second)]

@@ -63,3 +63,22 @@ def groups(records):
     rows = [(r["run"], r["seed"], *group) for r in records for group in r["metrics"]["groups"]]
     frame = pandas.DataFrame(rows, columns=["run", "seed", "letters", "cluster", "right", "words"])
     return frame.assign(onset=frame["cluster"].str.len())
+
+
+def share_right(record, letters=None, onset=None):
+    """Share of exactly right validation words of some lengths and numbers of leading consonants (None: all)."""
+    frame = groups([record])
+    frame = frame if letters is None else frame[frame["letters"].isin(letters)]
+    frame = frame if onset is None else frame[frame["onset"].isin(onset)]
+    return frame["right"].sum() / frame["words"].sum()
+
+
+def share_right_at_lengths_of(record, onset, reference):
+    """Share of right words with some onsets, as if their lengths were spread like those of the reference onsets."""
+    frame = groups([record])
+    chosen, other = (
+        frame[frame["onset"].isin(some)].groupby("letters")[["right", "words"]].sum() for some in (onset, reference)
+    )
+    shared = chosen.index.intersection(other.index)
+    weights = other.loc[shared, "words"] / other.loc[shared, "words"].sum()
+    return float((chosen.loc[shared, "right"] / chosen.loc[shared, "words"] * weights).sum())
