@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-LAST = ("tests/benchmarks", "tests/browser", "notebooks")  # in this order, after everything else
+LAST = ("tests/remeasured", "tests/benchmarks", "tests/browser", "notebooks")  # in this order, after everything else
 
 
 def pytest_configure(config):

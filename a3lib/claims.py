@@ -88,21 +88,29 @@ def compare(name, text, more, less, metric, margin, factor, digits=3):
     `factor` names the settings that are meant to differ ('data', 'training.batches', ...); any other difference is
     told with the claim as a confounder. Raises ValueError if the seeds differ or are fewer than five.
     """
-    value = metric if callable(metric) else lambda record: record["metrics"][metric]
     seeds = [[record["seed"] for record in side] for side in (more, less)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"{name} compares seeds {seeds[0]} with {seeds[1]}: paired differences need the same seeds")
-    mean, low, high = interval([value(a) - value(b) for a, b in zip(more, less, strict=True)])
-    measured = f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
     confounders = tuple(key for key in differences(more[0], less[0]) if key not in factor)
-    return Claim(name, text, measured, verdict(low, high, margin), confounders)
+    values = [[_value(record, metric) for record in side] for side in (more, less)]
+    return _paired(name, text, *values, margin, digits, confounders)
 
 
 def contrast(name, text, records, more, less, margin, digits=3):
-    """Claim that one number of a run exceeds another of the same run; `more` and `less` are functions of a record."""
-    mean, low, high = interval([more(record) - less(record) for record in records])
-    measured = f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    return Claim(name, text, measured, verdict(low, high, margin))
+    """Claim that one metric of a run exceeds another of the same run; each is a name or a function of a record."""
+    values = [[_value(record, metric) for record in records] for metric in (more, less)]
+    return _paired(name, text, *values, margin, digits)
+
+
+def _value(record, metric):
+    return metric(record) if callable(metric) else record["metrics"][metric]
+
+
+def _paired(name, text, more, less, margin, digits, confounders=()):
+    mean, low, high = interval([a - b for a, b in zip(more, less, strict=True)])
+    sides = " against ".join(f"{math.fsum(side) / len(side):.{digits}f}" for side in (more, less))
+    measured = f"{sides}: {mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return Claim(name, text, measured, verdict(low, high, margin), confounders)
 
 
 def differences(first, second):

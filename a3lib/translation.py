@@ -15,7 +15,7 @@ class Translation(NamedTuple):
     """A translated text."""
 
     text: str
-    words: dict  # each translated word, lower case -> its `Decoded`
+    words: dict  # each translated word, lower case, in order of appearance -> its `Decoded`
     untranslated: tuple  # characters that the model has no symbol for, in order of appearance
     notes: tuple  # a sentence for everything that was not translated
 
@@ -35,7 +35,7 @@ def translate(sentence, model):
     gaps, words = [*pieces[::2], sentence[end:]], pieces[1::2]
     plain = [re.sub("['’]", "", word).lower() for word in words]
     known = {word for word in plain if _KNOWN.match(word) and len(word) <= LONGEST_WORD}
-    ordered = sorted(known)
+    ordered = [low for low in dict.fromkeys(plain) if low in known]
     decoded = dict(zip(ordered, translate_words(model, ordered), strict=True)) if ordered else {}
     out = [_cased(decoded[low].text, word) if low in known else word for word, low in zip(words, plain, strict=True)]
     result = "".join(gap + word for gap, word in zip(gaps, [*out, ""], strict=True))

@@ -14,7 +14,7 @@ def translation_html(text, model):
     words = "".join(_word_html(word, decoded) for word, decoded in list(translation.words.items())[:20])
     notes = [*translation.notes]
     if len(translation.words) > 20:
-        notes.append("Characters are shown for the first 20 different words, in alphabetical order.")
+        notes.append("Characters are shown for the first 20 different words.")
     if len(text) > LONGEST_TEXT:
         notes.append(f"Only the first {LONGEST_TEXT:,} characters were translated.")
     noted = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
