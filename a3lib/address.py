@@ -18,13 +18,14 @@ def address(root):
 
 
 def badge(url, notebook):
-    """Markdown between the markers: a Colab badge for a notebook of a GitHub repository, else what to do."""
+    """HTML between the markers: a Colab badge for a notebook of a GitHub repository, else what to do."""
     match = re.match(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?$", url)
     if not match:
-        content = "_Colab: set the address first, see the README_"
+        content = "<em>set the address first, see the README</em>"
     else:
         link = f"https://colab.research.google.com/github/{match.group(1)}/blob/main/notebooks/{notebook}"
-        content = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
+        image = "https://colab.research.google.com/assets/colab-badge.svg"
+        content = f"<a href='{link}'><img src='{image}' alt='Open in Colab'></a>"
     return f"<!-- colab {notebook} -->{content}<!-- /colab -->"
 
 
