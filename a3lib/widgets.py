@@ -32,9 +32,8 @@ def _word_html(word, decoded):
 def _symbol_html(symbol, probability):
     """A character on a ground from white (certain) to orange (a guess), with the probability in per cent below."""
     ground = f"rgb(255,{255 - round(90 * (1 - probability))},{255 - round(255 * (1 - probability))})"
-    style = (
-        f"display:inline-block;text-align:center;min-width:1.9em;color:#000;background:{ground};border:1px solid #999"
-    )
+    box = "display:inline-block;vertical-align:middle;min-width:1.9em;border:1px solid #999"
+    style = f"{box};line-height:1.3;text-align:center;color:#000;background:{ground}"
     return f"<span style='{style}'>{html.escape(symbol)}<br><small>{probability:.0%}</small></span>"
 
 
