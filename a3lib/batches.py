@@ -10,6 +10,7 @@ SYMBOLS = "-abcdefghijklmnopqrstuvwxyz"  # indices 0..26
 SOS, EOS = 27, 28  # start and end of a sequence
 V = 29  # vocabulary size; padding is a mask, not a symbol
 IGNORED = -100  # target at a padded position: skipped by the cross entropy
+KINDS = ("buckets", "shuffled", "by-source-length", "padded")  # of batches, see `Batches`
 JITTER = 2.0  # symbols added at random to a length before sorting, so that batches differ from pass to pass
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
@@ -108,16 +109,26 @@ def padded(encoded, batch_size, generator):
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
+def by_source_length(encoded, batch_size, generator):
+    """Batches of equal source length but any target length, members and order drawn anew by `generator`."""
+    length = encoded.source_length.cpu()
+    order = torch.argsort(length + torch.rand(len(encoded), generator=generator))
+    groups = order.split(torch.unique_consecutive(length[order], return_counts=True)[1].tolist())
+    batches = [batch for group in groups for batch in group.split(batch_size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
 class Batches:
     """The batches of every pass over a data set.
 
-    `kind` is 'buckets' (the hand-out's, the same order in every pass), 'shuffled' (those, in a new order each pass) or
-    'padded'. Pass p depends on the seed and p alone, so training resumes anywhere. Raises ValueError for another kind.
+    `kind` is 'buckets' (the hand-out's, the same order in every pass), 'shuffled' (those, in a new order each pass),
+    'by-source-length' or 'padded'. Pass p depends on the seed and p alone, so training resumes anywhere. Raises
+    ValueError for another kind.
     """
 
     def __init__(self, encoded, kind, batch_size, seed):
-        if kind not in ("buckets", "shuffled", "padded"):
-            raise ValueError(f"batches are 'buckets', 'shuffled' or 'padded', not {kind!r}")
+        if kind not in KINDS:
+            raise ValueError(f"batches are one of {', '.join(KINDS)}, not {kind!r}")
         self.encoded, self.kind, self.batch_size, self.seed = encoded, kind, batch_size, seed
         self._cached = (None, [])
         self.passes = len(self.of_pass(0))  # batches in one pass; the same for all passes
@@ -139,6 +150,8 @@ class Batches:
         if self.kind == "buckets":
             return buckets(self.encoded, self.batch_size)
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + number)
+        if self.kind == "by-source-length":
+            return by_source_length(self.encoded, self.batch_size, generator)
         if self.kind == "padded":
             return padded(self.encoded, self.batch_size, generator)
         batches = buckets(self.encoded, self.batch_size)

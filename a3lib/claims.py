@@ -88,6 +88,8 @@ def compare(name, text, more, less, metric, margin, factor, digits=3):
     `factor` names the settings that are meant to differ ('data', 'training.batches', ...); any other difference is
     told with the claim as a confounder. Raises ValueError if the seeds differ or are fewer than five.
     """
+    if isinstance(factor, str):
+        raise TypeError(f"factor is a list of settings, [{factor!r}], not a string")
     seeds = [[record["seed"] for record in side] for side in (more, less)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"{name} compares seeds {seeds[0]} with {seeds[1]}: paired differences need the same seeds")
@@ -116,7 +118,7 @@ def _paired(name, text, more, less, margin, digits, confounders=()):
 def differences(first, second):
     """Names of the settings in which two records differ; sets of own validation words differ where the data do."""
     flat = [dict(_flat(record["settings"])) for record in (first, second)]
-    names = [key for key in flat[0] if flat[0][key] != flat[1].get(key) and key != "name"]
+    names = [key for key in {**flat[0], **flat[1]} if flat[0].get(key) != flat[1].get(key) and key != "name"]
     own = any(settings["validation"] == "own" for settings in flat)
     return names + (["validation words"] if own and "data" in names else [])
 

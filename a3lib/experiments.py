@@ -48,6 +48,7 @@ RUNS = {
         Run("gru-small-shuffled", training=TrainingSettings(batches="shuffled")),
         # 30 is what the buckets of at most 64 hold on average: as many words an update as gru-small has
         Run("gru-small-padded", training=TrainingSettings(batches="padded", batch_size=30)),
+        Run("gru-small-by-source", training=TrainingSettings(batches="by-source-length", batch_size=30)),
         Run("fair-gru-small", training=_LIKE_FOR_LIKE, validation="common"),
         Run("fair-gru-large", training=_LIKE_FOR_LIKE, data="large", validation="common"),
     )
@@ -144,6 +145,8 @@ def sweep(runs, seeds, path, jobs=-1, on_record=None, models=None):
     checkpoints = path.with_suffix(".checkpoints")
     wanted = {run_identity(run, seed, run_split(run, seed)): (run, seed) for seed in seeds for run in runs}
     known = {record["identity"] for record in read_records(path)}
+    for key in known & set(wanted):
+        Checkpoint(checkpoints / key).delete()  # left by a kill between record and cleaning up
     todo = [task for key, task in wanted.items() if key not in known]
     jobs = 1 if torch.cuda.is_available() else jobs
     tasks = (delayed(_record)(run, seed, checkpoints, models) for run, seed in todo)

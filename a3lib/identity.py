@@ -28,18 +28,29 @@ def _source(module):
 
 
 def code_text(source):
-    """Python source without comments, docstrings, blank lines and trailing spaces."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
+    """Python source without comments, docstrings, blank lines and trailing spaces; strings keep all of theirs."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    cuts = [(token.start, token.end) for token in tokens if token.type == tokenize.COMMENT]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             docstring = node.body[0]
-            for row in range(docstring.lineno - 1, docstring.end_lineno):
-                lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+            end = (docstring.end_lineno, _column(source, docstring.end_lineno, docstring.end_col_offset))
+            cuts.append(((docstring.lineno, _column(source, docstring.lineno, docstring.col_offset)), end))
+    lines = source.splitlines()
+    inside = {row for token in tokens for row in range(token.start[0], token.end[0])}  # rows that end within a string
+    for (first, start), (last, end) in sorted(cuts, reverse=True):
+        inside -= set(range(first, last))
+        rest = lines[last - 1][end:]
+        for row in range(first, last):
+            lines[row] = ""
+        lines[first - 1] = lines[first - 1][:start] + rest
+    kept = (line if row in inside else line.rstrip() for row, line in enumerate(lines, start=1))
+    return "\n".join(line for row, line in enumerate(kept, start=1) if line or row in inside or row - 1 in inside)
+
+
+def _column(source, row, offset):
+    """The column in characters of an offset in UTF-8 bytes, as the syntax tree gives it."""
+    return len(source.splitlines()[row - 1].encode()[:offset].decode())
 
 
 def machine():

@@ -23,7 +23,7 @@ class Losses(NamedTuple):
 def word_losses(model, encoded):
     """Summed loss of each word under teacher forcing (N,), in nats."""
     model.eval()
-    total = torch.zeros(len(encoded), device=encoded.source.device)
+    total = torch.zeros(len(encoded), device=encoded.source.device, dtype=next(model.parameters()).dtype)
     order = torch.argsort(encoded.source_length + encoded.target_length, stable=True)
     for chosen in order.split(CHUNK):
         batch = encoded.batch(chosen)

@@ -30,7 +30,7 @@ def build(settings, seed, cell=MyGRUCell):
     if settings.kind != "gru":
         raise ValueError(f"there is no model {settings.kind!r}: the kind is 'gru'")
     H = settings.hidden_size
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         return Translator(GRUEncoder(V, H, cell), RNNDecoder(V, H, cell))
 
@@ -38,6 +38,7 @@ def build(settings, seed, cell=MyGRUCell):
 def save_model(model, settings, path):
     """Write weights and settings to one safetensors file, by renaming a finished temporary file."""
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     tensors = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     save_file(tensors, temporary, metadata={"settings": json.dumps(asdict(settings))})
@@ -54,6 +55,6 @@ def load_model(path):
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         model = build(settings, seed=0)
         model.load_state_dict(weights)
-    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a translator saved by save_model ({error}): train and save it again") from None
     return model.eval()

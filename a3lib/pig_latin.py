@@ -108,7 +108,7 @@ def parse_pairs(content, name):
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{name} is not a UTF-8 text file of `english piglatin` lines ({error.reason})") from None
-    if text.lstrip()[:200].lower().startswith(("<!doctype", "<html", "<?xml")):
+    if re.search(r"<(!doctype|html|head|\?xml)\b", text[:2000].lower()):
         raise ValueError(f"{name} is a web page, not a pair file: the download probably failed; fetch the file again")
     kept, dropped = {}, Counter()
     for line in text.splitlines():

@@ -65,8 +65,9 @@ class LiveCurve:
 
     def finish(self, history):
         """Draw the last state, for a run that stopped before its last epoch."""
-        self._drawn = -self.interval
-        self(history)
+        if len(history):
+            self._drawn = -self.interval
+            self(history)
 
 
 def progress(title, history):
@@ -115,21 +116,26 @@ def loss_curves(title, records, metrics, live=None):
     """Losses against gradient steps: the mean over seeds with a band from the lowest to the highest seed.
 
     `records` maps a label to records of one run, `metrics` a caption to an attribute of `History` (one panel each);
-    `live` maps a label to the `History` of a run of this session.
+    `live` maps a label to the `History` of a run of this session. Where a seed stopped early the others go on.
     """
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     parts = []
     for axes, (caption, metric) in zip(panels, metrics.items(), strict=True):
         for number, (label, runs) in enumerate(records.items()):
-            shared = min(len(run["history"][metric]) for run in runs)  # early stops differ
-            values = np.array([run["history"][metric][:shared] for run in runs])
-            updates, colour = runs[0]["history"]["updates"][:shared], COLOURS[number]
-            axes.plot(updates, values.mean(0), color=colour, linestyle=STYLES[number % 4], label=label)
-            axes.fill_between(updates, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
-            parts.append(f"{label}, {caption}: {values.min(1).mean():.3f}")
+            look = {"color": COLOURS[number], "linestyle": STYLES[number % len(STYLES)]}
+            updates = max((run["history"]["updates"] for run in runs), key=len)
+            values = np.full((len(runs), len(updates)), np.nan)
+            for row, run in zip(values, runs, strict=True):
+                row[: len(run["history"][metric])] = run["history"][metric]
+            axes.plot(updates, np.nanmean(values, 0), label=label, **look)
+            low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+            axes.fill_between(updates, low, high, color=COLOURS[number], alpha=0.2, linewidth=0)
+            parts.append(f"{label}, {caption}: {np.nanmin(values, 1).mean():.3f}")
             if live and label in live:
-                axes.plot(live[label].updates, getattr(live[label], metric), color="black", linewidth=0.8)
+                axes.plot(
+                    live[label].updates, getattr(live[label], metric), linewidth=0.7, label=f"{label}, live", **look
+                )
         _label(axes, caption, "gradient steps", "loss (nats)" if axes is panels[0] else "")
     panels[-1].legend(fontsize=8)
     return Picture(figure, title, "lowest loss, mean of the seeds: " + "; ".join(parts))

@@ -45,7 +45,7 @@ def table(records):
         }
         for record in records
     ]
-    return pandas.DataFrame(rows).sort_values(["run", "seed"], ignore_index=True)
+    return pandas.DataFrame(rows).sort_values(["run", "seed"], ignore_index=True) if rows else pandas.DataFrame()
 
 
 def of_run(records, run):

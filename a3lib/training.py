@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from a3lib.batches import IGNORED, Batches
 from a3lib.checkpoints import copy_weights, optimizer_tensors, pack, restore_optimizer, unpack
-from a3lib.metrics import losses
+from a3lib.metrics import Losses, losses
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,19 @@ class History:
     interrupted: bool = False
 
     def __len__(self):
-        return len(self.updates)
+        return len(self.seconds)
+
+    def add(self, updates, seconds, train, validation):
+        """Append an epoch; `validation` are its `metrics.Losses`. An interrupt leaves no half epoch behind."""
+        done = len(self)
+        new = (updates, train, validation.per_token, validation.bucket_mean, seconds)
+        kept = (self.updates, self.train, self.per_token, self.bucket_mean, self.seconds)  # the last one counts
+        for values, value in zip(kept, new, strict=True):
+            values[done:] = [value]
 
 
 class Diverged(RuntimeError):
-    """The training loss became infinite or NaN."""
+    """A loss became infinite or NaN."""
 
 
 def best_device():
@@ -83,8 +91,10 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
     ends training and returns what was reached. Raises Diverged (naming step and learning rate) at a loss that is not
     finite. Result and speed do not depend on the process's thread count: one thread is used.
     """
+    if settings.monitor not in Losses._fields:
+        raise ValueError(f"the monitored loss is one of {', '.join(Losses._fields)}, not {settings.monitor!r}")
     batches = Batches(train, settings.batches, settings.batch_size, seed)
-    per_epoch = settings.updates_per_epoch or batches.passes
+    per_epoch = batches.passes if settings.updates_per_epoch is None else settings.updates_per_epoch
     device = next(model.parameters()).device
     weights = flat_parameters(model)
     optimizer = torch.optim.Adam([weights], lr=settings.learning_rate, fused=True)
@@ -104,11 +114,8 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
             _set_learning_rate(optimizer, settings.learning_rate * settings.decay ** (epoch + 1))
             train_loss = _train_epoch(model, weights, optimizer, batches, epoch * per_epoch, per_epoch)
             validation_losses = losses(model, validation, settings.batch_size)
-            history.train.append(train_loss)
-            history.per_token.append(validation_losses.per_token)
-            history.bucket_mean.append(validation_losses.bucket_mean)
-            history.seconds.append(time.perf_counter() - start)
-            history.updates.append((epoch + 1) * per_epoch)
+            _check_finite(validation_losses.per_token, "validation", (epoch + 1) * per_epoch, optimizer)
+            history.add((epoch + 1) * per_epoch, time.perf_counter() - start, train_loss, validation_losses)
             monitored = getattr(history, settings.monitor)
             if history.best < 0 or monitored[-1] < monitored[history.best]:
                 history.best, best_weights = epoch, copy_weights(model)
@@ -136,13 +143,17 @@ def _train_epoch(model, weights, optimizer, batches, first, count):
         batch_losses.append(loss.detach())
         tokens.append(batch.tokens)
     values = torch.stack(batch_losses).tolist()  # one transfer an epoch: a GPU is not made to wait at every step
-    for offset, value in enumerate(values):
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the training loss became {value} at step {first + offset + 1} with learning rate "
-                f"{optimizer.param_groups[0]['lr']:.3g}: lower the learning rate, or look for a division by zero"
-            )
+    for step, value in enumerate(values, start=first + 1):
+        _check_finite(value, "training", step, optimizer)
     return math.fsum(value * n for value, n in zip(values, tokens, strict=True)) / sum(tokens)
+
+
+def _check_finite(loss, kind, step, optimizer):
+    if not math.isfinite(loss):
+        raise Diverged(
+            f"the {kind} loss became {loss} at step {step} with learning rate {optimizer.param_groups[0]['lr']:.3g}: "
+            "lower the learning rate, or look for a division by zero in the model"
+        )
 
 
 def _set_learning_rate(optimizer, value):

@@ -33,13 +33,26 @@ def translate(sentence, model):
         pieces += [sentence[end : match.start()], match.group()]
         end = match.end()
     gaps, words = [*pieces[::2], sentence[end:]], pieces[1::2]
-    plain = [re.sub("['’]", "", word).lower() for word in words]
+    plain = [_plain(word) for word in words]
     known = {word for word in plain if _KNOWN.match(word) and len(word) <= LONGEST_WORD}
     ordered = [low for low in dict.fromkeys(plain) if low in known]
     decoded = dict(zip(ordered, translate_words(model, ordered), strict=True)) if ordered else {}
     out = [_cased(decoded[low].text, word) if low in known else word for word, low in zip(words, plain, strict=True)]
     result = "".join(gap + word for gap, word in zip(gaps, [*out, ""], strict=True))
-    return Translation(result, decoded, *_untranslated(gaps, words, plain, known))
+    foreign = [c for piece in zip(gaps, [*words, ""], strict=True) for c in _foreign(*piece)]
+    return Translation(result, decoded, tuple(dict.fromkeys(foreign)), _notes(gaps, words, known))
+
+
+def _plain(word):
+    return re.sub("['’]", "", word).lower()
+
+
+def _is_foreign(character):
+    """Whether a character is a letter, digit or sign that the vocabulary lacks; plain punctuation is only kept."""
+    if _KNOWN.match(character.lower()):
+        return False
+    kind = unicodedata.category(character)[0]
+    return kind in "LMN" or character == "_" or (kind == "S" and not character.isascii())
 
 
 def _cased(translated, original):
@@ -48,21 +61,20 @@ def _cased(translated, original):
     return translated.capitalize() if original[0].isupper() else translated
 
 
-def _untranslated(gaps, words, plain, known):
-    unknown, notes = {}, {}
-    for word, low in zip(words, plain, strict=True):
-        foreign = [c for c in word if not re.match("[A-Za-z-]", c)]
-        unknown.update(dict.fromkeys(foreign))
+def _foreign(gap, word):
+    return [c for c in gap if _is_foreign(c)] + [c for c in word if c in "'’" or _is_foreign(c)]
+
+
+def _notes(gaps, words, known):
+    notes = []
+    for word in words:
+        foreign = " ".join(dict.fromkeys(filter(_is_foreign, word)))
         shown = word if len(word) <= LONGEST_WORD else word[:20] + "…"
-        if low not in known:
-            reason = (
-                f"it has {' '.join(dict.fromkeys(foreign))}" if foreign else f"it has more than {LONGEST_WORD} letters"
-            )
-            notes[f"“{shown}” was copied: {reason}."] = None
-        elif foreign:
-            notes[f"“{shown}” was translated without its apostrophe."] = None
-    symbols = [c for gap in gaps for c in gap if ord(c) > 127 and unicodedata.category(c)[0] in "SLMN"]
-    unknown.update(dict.fromkeys(symbols))
+        if _plain(word) not in known:
+            notes.append(f"“{shown}” was copied: it has {foreign or f'more than {LONGEST_WORD} letters'}.")
+        elif re.search("['’]", word):
+            notes.append(f"“{shown}” was translated without its apostrophe.")
+    symbols = " ".join(dict.fromkeys(c for gap in gaps for c in gap if _is_foreign(c)))
     if symbols:
-        notes[f"Copied as they are: {' '.join(dict.fromkeys(symbols))}."] = None
-    return tuple(unknown), tuple(notes)
+        notes.append(f"Copied as they are: {symbols}.")
+    return tuple(dict.fromkeys(notes))

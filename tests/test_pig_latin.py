@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from a3lib import pig_latin
 from a3lib.pig_latin import Pairs, first_cluster, load_pairs, longest_translation, parse_pairs, split, to_pig_latin
 
-properties = settings(deadline=None, max_examples=200, database=None, derandomize=True)
+properties = settings(deadline=None, max_examples=100, database=None, derandomize=True)
 parts = st.text("abcdeiouyqztrs", max_size=9)
 words = st.text("-aeiouyquqtrsb", max_size=14)
 
@@ -236,6 +236,8 @@ def test_hash_of_the_data_depends_on_pairs_and_order_alone():
         (bytes(64), "no valid pair"),
         (b"<!DOCTYPE html>\n<html><body>Not Found</body></html>", "web page"),
         (b"\n <html>\n<pre>\nnot found\n</pre>", "web page"),
+        (b"<!-- portal -->\n<html>\nsign in\n</html>", "web page"),
+        (b"<head><title>Error</title></head>\nnot found\n", "web page"),
     ],
 )
 def test_files_that_are_no_pair_files(tmp_path, content, message):
@@ -265,7 +267,7 @@ def test_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = tmp_path / "pairs.txt"
     path.write_text("the ethay\n")
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(OSError, match="Permission denied.*may you read it"):
+    with pytest.raises(OSError, match=r"Permission denied.*may you read it"):
         load_pairs(path)
 
 
@@ -363,7 +365,7 @@ class TestURL:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             port = unused.getsockname()[1]
-        with pytest.raises(OSError, match="cannot be fetched .*check the address and the network"):
+        with pytest.raises(OSError, match=r"cannot be fetched .*check the address and the network"):
             load_pairs(f"http://127.0.0.1:{port}/pairs.txt")
 
     @pytest.mark.parametrize("url", ["http://", "http://[::1", "http://127.0.0.1:notaport/x", "http://a b/c"])
@@ -448,5 +450,5 @@ def test_held_out_words_make_one_common_validation_set():
 @pytest.mark.parametrize("held_out", [[], ["zebra"], ["to", "be"]])
 def test_empty_side_is_an_error(held_out):
     pairs = Pairs("two", (("to", "otay"), ("be", "ebay")))
-    with pytest.raises(ValueError, match="two splits into .* use more words"):
+    with pytest.raises(ValueError, match=r"two splits into .* use more words"):
         split(pairs, seed=0, held_out=held_out)
