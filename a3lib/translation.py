@@ -28,6 +28,7 @@ def translate(sentence, model):
     """
     if not isinstance(sentence, str):
         raise TypeError(f"the text to translate is a string, not {type(sentence).__name__}: pass text, '' for none")
+    sentence = unicodedata.normalize("NFC", sentence)  # é as one character, however it was typed
     pieces, end = [], 0
     for match in _WORD.finditer(sentence):
         pieces += [sentence[end : match.start()], match.group()]

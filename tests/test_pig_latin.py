@@ -452,3 +452,8 @@ def test_empty_side_is_an_error(held_out):
     pairs = Pairs("two", (("to", "otay"), ("be", "ebay")))
     with pytest.raises(ValueError, match=r"two splits into .* use more words"):
         split(pairs, seed=0, held_out=held_out)
+
+
+def test_a_hash_for_a_list_of_the_package_is_refused():
+    with pytest.raises(ValueError, match="leave sha256 out"):
+        load_pairs("small", sha256="0" * 64)
