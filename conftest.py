@@ -11,7 +11,6 @@ def pytest_configure(config):
     # kernels inherit these: the verdict must not depend on whether a hub happens to be reachable
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    os.environ["PYTHONWARNINGS"] = "default"
     os.environ.pop("PYTHONHASHSEED", None)
 
 
