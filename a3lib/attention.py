@@ -77,14 +77,12 @@ class ScaledDotAttention(_Attention):
         """K of the keys and V of the values, both (B, seq, H)."""
         return self.K(keys), self.V(values)
 
-    def attend(self, queries, keys, values, mask=None):
-        """`forward` given what `project` returned."""
+    def attend(self, queries, keys, values, mask=None, first=0):
+        """`forward` given what `project` returned; `first` is the place of the first query among the keys."""
         queries = self.Q(as_sequence(queries)) * self.scaling_factor  # (B, k, H)
         wide = torch.promote_types(queries.dtype, torch.float32)
         scores = torch.bmm(keys.to(wide), queries.to(wide).transpose(1, 2))  # (B, seq, k)
-        return self._read(
-            scores, values, hidden_weights(keys.shape[1], queries.shape[1], mask, self.causal, keys.device)
-        )
+        return self._read(scores, values, hidden_weights(scores.shape, mask, self.causal, first, scores.device))
 
     def context(self, queries, keys, values, mask=None):
         """The context of `forward` by PyTorch's fused kernels, which form no map."""
@@ -103,12 +101,15 @@ def as_sequence(queries):
     return queries if queries.dim() == 3 else queries.unsqueeze(1)
 
 
-def hidden_weights(seq, k, mask, causal, device=None):
-    """(B or 1, seq, k or 1) True at weights that must be zero; None where all may be used."""
+def hidden_weights(shape, mask, causal, first=0, device=None):
+    """True (B or 1, seq, k or 1) at those of the weights (..., seq, k) that must be zero; None where all may be used.
+
+    A causal query i, at place first + i, does not see the keys after that place.
+    """
     hidden = None if mask is None else ~mask[:, :, None]  # (B, seq, 1)
     if not causal:
         return hidden
-    later = torch.ones(1, seq, k, dtype=torch.bool, device=device).tril(-1)  # key index > query index
+    later = torch.ones(1, *shape[-2:], dtype=torch.bool, device=device).tril(-1 - first)
     return later if hidden is None else later | hidden
 
 
@@ -119,6 +120,6 @@ def fused_context(queries, keys, values, mask=None, causal=False):
     """
     if mask is None:
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
-    hidden = hidden_weights(keys.shape[2], queries.shape[2], mask, causal, keys.device)
+    hidden = hidden_weights((keys.shape[2], queries.shape[2]), mask, causal, device=keys.device)
     seen = ~hidden.transpose(1, 2)[:, None]  # (B, 1, k or 1, seq)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)

@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
     source: torch.Tensor  # (B, S)
     source_mask: torch.Tensor | None  # (B, S) True at symbols; None where no word is padded
-    prefix: torch.Tensor  # (B, T) SOS, then the target without its last symbol
+    prefix: torch.Tensor  # (B, T) SOS, then the target without its last symbol; EOS at padded places
     target: torch.Tensor  # (B, T) IGNORED at padded places
     tokens: int  # target symbols that count
 
@@ -72,7 +72,9 @@ class EncodedPairs:
         source_length, target_length = self.source_length[chosen], self.target_length[chosen]
         longest_source, longest_target = int(source_length.max()), int(target_length.max())
         target = self.target[chosen, :longest_target]  # (B, T)
-        prefix = torch.cat([torch.full_like(target[:, :1], SOS), target[:, :-1].clamp(min=0)], dim=1)  # (B, T)
+        # EOS, which no prefix holds, marks its padding
+        prefix = torch.cat([torch.full_like(target[:, :1], SOS), target[:, :-1]], dim=1)  # (B, T)
+        prefix = prefix.masked_fill(target == IGNORED, EOS)
         places = torch.arange(longest_source, device=self.source.device)
         padded = int(source_length.min()) < longest_source
         mask = places < source_length[:, None] if padded else None  # (B, S)
