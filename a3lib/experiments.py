@@ -19,8 +19,14 @@ from a3lib.models import ModelSettings, build, save_model
 from a3lib.pig_latin import load_pairs, split
 from a3lib.records import append_record, read_records
 from a3lib.training import History, TrainingSettings, best_device, fit, one_thread
+from a3lib.transformer_blocks import BLOCK
 
-CODE = ("batches", "decoding", "gru", "metrics", "models", "recurrence", "training", "translator")
+SHARED = ("batches", "decoding", "metrics", "models", "training", "translator")
+CODE = {  # kind of model -> the modules whose source decides a run's result
+    "gru": (*SHARED, "gru", "recurrence"),
+    "rnn-attention": (*SHARED, "attention", "attention_recurrence", "attention_rnn", "gru", "recurrence"),
+    "transformer": (*SHARED, "attention", "multihead", "positions", "residual", "transformer", "transformer_blocks"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,17 +40,38 @@ class Run:
     validation: str = "own"  # 'own': a fifth of the data's words; 'common': a fifth of small's, whatever the data
 
 
+def _published(epochs, batch_size=64, patience=20):
+    """The hand-out's recipe for Part 2.2."""
+    return TrainingSettings(learning_rate=5e-4, epochs=epochs, batch_size=batch_size, patience=patience)
+
+
 _LIKE_FOR_LIKE = TrainingSettings(
     batches="padded",  # shuffled, all of 64 words: an update means the same on both data sets
     updates_per_epoch=84,  # as many as gru-small has in a pass, so that the learning rate falls alike
     patience=50,  # no early stop: equal updates
     monitor="per_token",
 )
+PUBLISHED_RUNS = (
+    "gru-small",
+    "gru-large",
+    "additive-small",
+    "block-small",
+    "transformer32-small",
+    "transformer32-large",
+    "transformer64-small",
+    "transformer64-large",
+)
 RUNS = {
     run.name: run
     for run in (
         Run("gru-small"),
         Run("gru-large", training=TrainingSettings(batch_size=512, patience=10), data="large"),
+        Run("additive-small", ModelSettings("rnn-attention", 64), TrainingSettings(patience=10)),
+        Run("block-small", ModelSettings("transformer", 32, transformer=BLOCK), _published(100, patience=100)),
+        Run("transformer32-small", ModelSettings("transformer", 32, layers=4), _published(100, patience=100)),
+        Run("transformer32-large", ModelSettings("transformer", 32, layers=3), _published(100, 512, 10), "large"),
+        Run("transformer64-small", ModelSettings("transformer", 64, layers=3), _published(50, patience=20)),
+        Run("transformer64-large", ModelSettings("transformer", 64, layers=3), _published(50, 512, 20), "large"),
         Run("gru-small-shuffled", training=TrainingSettings(batches="shuffled")),
         # 30 is what the buckets of at most 64 hold on average: as many words an update as gru-small has
         Run("gru-small-padded", training=TrainingSettings(batches="padded", batch_size=30)),
@@ -75,21 +102,22 @@ def run_identity(run, seed, data):
     """Hash of all that decides a run's result, its `Split` included."""
     data_sha256 = data.train.sha256 + data.validation.sha256
     settings = {key: value for key, value in asdict(run).items() if key != "name"}
-    return identity.run_identity(settings, seed, data_sha256, CODE)
+    return identity.run_identity(settings, seed, data_sha256, CODE[run.model.kind])
 
 
-def train(run, seed, cell=MyGRUCell, on_epoch=None, checkpoints=None):
+def train(run, seed, cell=MyGRUCell, on_epoch=None, checkpoints=None, attention=None, causal_attention=None):
     """Train one run on the GPU if there is one, else on one CPU core -> `Result`.
 
-    With a folder `checkpoints` a killed call goes on where it was; that needs the library's own cell, since only its
-    source is part of the run's identity: another class always trains anew.
+    With a folder `checkpoints` a killed call goes on where it was; that needs the library's own classes, since only
+    their source is part of the run's identity: another cell or attention (see `build`) always trains anew.
     """
     data, device = run_split(run, seed), best_device()
-    key = run_identity(run, seed, data) if cell is MyGRUCell else None
+    own = cell is MyGRUCell and attention is None and causal_attention is None
+    key = run_identity(run, seed, data) if own else None
     checkpoint = Checkpoint(Path(checkpoints, key)) if checkpoints and key else None
     start = time.perf_counter()
     with one_thread():
-        model = build(run.model, seed, cell).to(device)
+        model = build(run.model, seed, cell, attention, causal_attention).to(device)
         train_side, validation = (encode_pairs(side).to(device) for side in (data.train, data.validation))
         history = fit(model, train_side, validation, run.training, seed, on_epoch, checkpoint)
         metrics = _metrics(model, history, train_side, validation) if history.best >= 0 else {}
