@@ -12,7 +12,7 @@ class Memory(NamedTuple):
     states: torch.Tensor  # (B, S, H) encoder state at each source symbol
     last: torch.Tensor | None  # (B, H) encoder state after the last symbol; None where the encoder has no recurrence
     mask: torch.Tensor | None  # (B, S) True at symbols; None where no word is padded
-    source: torch.Tensor  # (B, S) the symbols themselves
+    source: torch.Tensor | None = None  # (B, S) the symbols themselves, for a decoder that copies them
 
 
 class AttentionMaps(NamedTuple):
