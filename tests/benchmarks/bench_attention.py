@@ -1,4 +1,4 @@
-"""The eight published runs, ours against the textbook: seconds per update, `python tests/benchmarks/bench_attention.py`.
+"""The eight published runs, ours and the textbook's: seconds per update, `python tests/benchmarks/bench_attention.py`.
 
 Both take the same exact-length batches of the run's data and start from the same weights. Updates alternate; each batch
 counts with its median of several. Processor time of one thread, so that other work on the machine hardly matters. The
