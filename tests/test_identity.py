@@ -4,7 +4,7 @@ import ast
 import io
 import json
 import tokenize
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,10 +23,19 @@ DATA = Split(Pairs("train", PAIRS[:15]), Pairs("validation", PAIRS[15:]))
 BASE = run_identity(RUN, 0, DATA)
 
 
+OTHER_NAMES = {"kind": "transformer", "positions": "none"}  # settings that only take certain names
+
+
 def with_change(settings_object, name):
     """The same settings but for one field."""
     value = getattr(settings_object, name)
-    return replace(settings_object, **{name: value + "x" if isinstance(value, str) else (value or 0) + 1})
+    if name in OTHER_NAMES:
+        changed = OTHER_NAMES[name]
+    elif is_dataclass(value):
+        changed = with_change(value, fields(value)[0].name)
+    else:
+        changed = value + "x" if isinstance(value, str) else (value or 0) + 1
+    return replace(settings_object, **{name: changed})
 
 
 def changed_runs():
@@ -73,7 +82,7 @@ def test_published_runs_and_seeds_have_identities_of_their_own():
     assert len(made) == 2 * len(small)
 
 
-@pytest.mark.parametrize("module", CODE)
+@pytest.mark.parametrize("module", CODE["gru"])
 def test_a_change_of_code_changes_the_identity_and_a_comment_does_not(module, monkeypatch):
     source = identity._source(module)
 
@@ -92,7 +101,7 @@ def test_a_change_of_code_changes_the_identity_and_a_comment_does_not(module, mo
     assert len({base, *map(of, changes)}) == 4
 
 
-@pytest.mark.parametrize("module", CODE)
+@pytest.mark.parametrize("module", CODE["gru"])
 def test_the_code_of_every_module_is_part_of_a_run_s_identity(module, monkeypatch):
     read = identity._source
     monkeypatch.setattr(identity, "_source", lambda name: read(name) + ("\nX = 1\n" if name == module else ""))
@@ -121,7 +130,7 @@ def significant(source):
     return [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in skipped]
 
 
-@pytest.mark.parametrize("module", CODE)
+@pytest.mark.parametrize("module", CODE["gru"])
 def test_the_code_text_of_a_module_has_all_its_tokens_but_docstrings(module):
     source = identity._source(module)
     starts = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import set_address as address
 
-from a3lib import address, environment
+from a3lib import environment
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(ROOT.glob("a3lib/*.py"))

@@ -19,6 +19,7 @@ def test_records_are_complete_and_current():
     wanted = [
         experiments.run_identity(run, seed, experiments.run_split(run, seed))
         for run in experiments.RUNS.values()
+        if run.model.kind == "gru"
         for seed in range(5)
     ]
     assert sorted(keys) == sorted(wanted)

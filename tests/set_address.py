@@ -1,4 +1,4 @@
-"""The project's public address, written in pyproject.toml: `python -m a3lib.address URL` sets it everywhere."""
+"""The project's public address, written in pyproject.toml: `python tests/set_address.py URL` sets it everywhere."""
 
 import argparse
 import json
@@ -61,7 +61,7 @@ def set_address(root, url):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m a3lib.address", description="set the project's public address")
+    parser = argparse.ArgumentParser(prog="python tests/set_address.py", description="set the project's public address")
     parser.add_argument("url", help="https address of the repository; '' for unknown")
     parser.add_argument("--root", default=".", help="the checkout (default: this folder)")
     options = parser.parse_args()
