@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from a3lib.attention import hidden_weights
-from a3lib.positions import rotate
+from a3lib.positions import Rotation
 
 
 def distribution(scores, hidden=None):
@@ -27,11 +27,12 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         if hidden_size % heads:
             raise ValueError(f"{heads} heads do not divide the hidden size {hidden_size}: choose a divisor")
-        self.heads, self.causal, self.rotary = heads, causal, rotary
+        self.heads, self.causal = heads, causal
         self.Q = nn.Linear(hidden_size, hidden_size)
         self.K = nn.Linear(hidden_size, hidden_size)
         self.V = nn.Linear(hidden_size, hidden_size)
         self.out = nn.Linear(hidden_size, hidden_size)
+        self.rotation = Rotation(hidden_size // heads) if rotary else None
 
     def forward(self, queries, keys, values, mask=None):
         """queries (B, k, H); keys, values (B, seq, H); mask (B, seq) True at keys that may be seen."""
@@ -43,17 +44,15 @@ class MultiHeadAttention(nn.Module):
 
     def attend(self, queries, keys, values, mask=None, first=0):
         """`forward` given what `project` returned; `first` is the place of the first query among the keys."""
-        q, k, v = (self._split(x) for x in (self.Q(queries), keys, values))  # (B, h, k or seq, d)
-        if self.rotary:
-            q, k = rotate(q, first), rotate(k)
-        scores = torch.matmul(k, (q * q.shape[3] ** -0.5).transpose(2, 3))  # (B, h, seq, k)
+        q, k, v = (x.unflatten(2, (self.heads, -1)) for x in (self.Q(queries), keys, values))  # (B, k or seq, h, d)
+        if self.rotation is not None:
+            q, k = self.rotation(q, first), self.rotation(k)
+        scale = q.shape[3] ** -0.5
+        scores = torch.matmul(k.transpose(1, 2), (q * scale).permute(0, 2, 3, 1))  # (B, h, seq, k)
         hidden = hidden_weights(scores.shape, mask, self.causal, first, scores.device)
         weights = distribution(scores, None if hidden is None else hidden[:, None])
-        context = torch.matmul(weights.transpose(2, 3), v)  # (B, h, k, d)
+        context = torch.matmul(weights.transpose(2, 3), v.transpose(1, 2))  # (B, h, k, d)
         return self.out(context.transpose(1, 2).flatten(2)), weights
-
-    def _split(self, x):
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, h, length, d)
 
 
 class Pointer(nn.Module):
@@ -61,16 +60,16 @@ class Pointer(nn.Module):
 
     def __init__(self, hidden_size, rotary=False):
         super().__init__()
-        self.rotary = rotary
         self.Q = nn.Linear(hidden_size, hidden_size)
         self.K = nn.Linear(hidden_size, hidden_size)
+        self.rotation = Rotation(hidden_size) if rotary else None
         self.gate = nn.Linear(hidden_size, 1)
 
     def forward(self, x, logits, memory, first=0):
         """Decoder states x (B, T, H) from place `first` on, their logits (B, T, V) -> log of the mixture (B, T, V)."""
         q, k = self.Q(x), self.K(memory.states)
-        if self.rotary:
-            q, k = rotate(q, first), rotate(k)
+        if self.rotation is not None:
+            q, k = (self.rotation(x[:, :, None], start)[:, :, 0] for x, start in ((q, first), (k, 0)))
         scores = torch.bmm(k, (q * q.shape[2] ** -0.5).transpose(1, 2))  # (B, S, T)
         pointed = distribution(scores, hidden_weights(scores.shape, memory.mask, causal=False))
         symbols = F.one_hot(memory.source, logits.shape[2]).to(x.dtype)  # (B, S, V)

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
+LONGEST = 1000  # positions with a sinusoid or a rotation
 LONGEST_LEARNED = 32  # rows of the learned table; the longest training target has 24 symbols
-ROTARY_BASE = 100.0  # longest wavelength over 2 pi, in symbols: words are short, so 10000 would leave most idle
+ROTARY_BASE = 20.0  # longest wavelength over 2 pi, in symbols: words are short, 10000 would leave most planes idle
 
 
 class PositionalEncoding(nn.Module):
@@ -18,7 +19,7 @@ class PositionalEncoding(nn.Module):
         self.hidden_size = hidden_size
         self.register_buffer("encodings", self.create_positional_encodings(), persistent=False)
 
-    def create_positional_encodings(self, max_seq_len=1000):
+    def create_positional_encodings(self, max_seq_len=LONGEST):
         """The encodings of the first positions (max_seq_len, H)."""
         position = torch.arange(max_seq_len, dtype=torch.double)[:, None]
         even = torch.arange(0, self.hidden_size, 2, dtype=torch.double)
@@ -28,10 +29,7 @@ class PositionalEncoding(nn.Module):
 
     def forward(self, length, first=0):
         """Vectors of the positions first, ..., first + length - 1 (length, H). Raises ValueError beyond the last."""
-        if first + length > len(self.encodings):
-            raise ValueError(
-                f"position {first + length - 1} is beyond the {len(self.encodings)} encoded: split the text"
-            )
+        _check(first + length)
         return self.encodings[first : first + length]
 
 
@@ -61,17 +59,30 @@ class OneHotPositions(nn.Module):
 
 
 ADDED = {"sinusoid": PositionalEncoding, "learned": LearnedPositions, "one-hot": OneHotPositions}
-KINDS = ("none", *ADDED, "rotary")  # rotary: none is added, `rotate` is applied to queries and keys
+KINDS = ("none", *ADDED, "rotary")  # rotary: none is added, `Rotation` acts on queries and keys
 
 
-def rotate(x, first=0):
-    """Turn each pair of features of x (..., length, d) by an angle proportional to its position (Su et al. 2021).
+class Rotation(nn.Module):
+    """Turn each pair of features (2i, 2i + 1) by an angle proportional to the position (Su et al. 2021, section 3.2.2).
 
-    Products of rotated queries and keys depend on the distance of their positions, not on the positions. d is even.
+    Products of turned queries and keys depend on the distance of their positions alone. Raises ValueError for odd d.
     """
-    length, d = x.shape[-2:]
-    place = torch.arange(first, first + length, device=x.device, dtype=x.dtype)[:, None]
-    angle = place * ROTARY_BASE ** (-torch.arange(0, d, 2, device=x.device, dtype=x.dtype) / d)  # (length, d/2)
-    sin, cos = angle.sin(), angle.cos()
-    one, two = x.split(d // 2, dim=-1)
-    return torch.cat([one * cos - two * sin, one * sin + two * cos], dim=-1)
+
+    def __init__(self, d):
+        super().__init__()
+        if d % 2:
+            raise ValueError(f"rotary positions turn pairs of features, and {d} is odd: choose another size or heads")
+        frequency = ROTARY_BASE ** (-torch.arange(0, d, 2) / d)  # (d/2,) radians a symbol
+        angle = torch.arange(LONGEST)[:, None] * frequency  # (LONGEST, d/2)
+        self.register_buffer("table", torch.stack([angle.cos(), angle.sin()], dim=2), persistent=False)
+
+    def forward(self, x, first=0):
+        """x (B, length, h, d), from position `first` on -> the same shape. Raises ValueError beyond the last."""
+        _check(first + x.shape[1])
+        turn = torch.view_as_complex(self.table[first : first + x.shape[1], None])  # (length, 1, d/2)
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(3, (-1, 2))) * turn).flatten(3)
+
+
+def _check(end):
+    if end > LONGEST:
+        raise ValueError(f"position {end - 1} is beyond the {LONGEST} there are: split the text into words")

@@ -12,7 +12,7 @@ from a3lib.attention import CausalScaledDotAttention, ScaledDotAttention
 from a3lib.batches import EOS, SOS, V, encode_pairs
 from a3lib.decoding import translate_words
 from a3lib.multihead import MultiHeadAttention
-from a3lib.positions import LearnedPositions, OneHotPositions, PositionalEncoding, rotate
+from a3lib.positions import ROTARY_BASE, LearnedPositions, OneHotPositions, PositionalEncoding, Rotation
 from a3lib.residual import residual_attention, residual_mlp
 from a3lib.training import batch_loss
 from a3lib.transformer import AttentionDecoder, AttentionEncoder, TransformerDecoder, TransformerEncoder
@@ -75,11 +75,24 @@ def test_one_rotation_shifts_all_sinusoids(shift):
 @few
 @given(shift=st.integers(0, 20), i=st.integers(0, 9), j=st.integers(0, 9))
 def test_rotated_products_depend_on_the_distance_alone(shift, i, j):
-    q, k = (torch.randn(1, H, generator=torch.Generator().manual_seed(seed)).double() for seed in (1, 2))
-    near = rotate(q, i) @ rotate(k, j).t()
-    far = rotate(q, i + shift) @ rotate(k, j + shift).t()
-    torch.testing.assert_close(near, far, atol=1e-12, rtol=0)
-    torch.testing.assert_close(rotate(q, i).norm(), q.norm())
+    q, k = torch.randn(2, 1, 1, 1, H, generator=torch.Generator().manual_seed(0))
+    rotation = Rotation(H)
+    near = (rotation(q, i) * rotation(k, j)).sum()
+    far = (rotation(q, i + shift) * rotation(k, j + shift)).sum()
+    torch.testing.assert_close(near, far, atol=1e-4, rtol=0)
+    torch.testing.assert_close(rotation(q, i).norm(), q.norm())
+
+
+def test_rotation_turns_pairs_by_the_formula():
+    x = torch.randn(2, 7, 3, 4, dtype=torch.double)
+    turned = Rotation(4).double()(x, first=2)
+    for place in (0, 6):
+        for pair in (0, 1):
+            angle = (2 + place) * ROTARY_BASE ** (-2 * pair / 4)
+            a, b = x[:, place, :, 2 * pair], x[:, place, :, 2 * pair + 1]
+            c, s = math.cos(angle), math.sin(angle)
+            expected = torch.stack([c * a - s * b, s * a + c * b], dim=2)
+            torch.testing.assert_close(turned[:, place, :, 2 * pair : 2 * pair + 2], expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", [PositionalEncoding, LearnedPositions, OneHotPositions])
@@ -142,6 +155,8 @@ def test_many_heads_equal_pytorch(B, seq, masked, causal):
 def test_heads_must_divide_the_size():
     with pytest.raises(ValueError, match="3 heads do not divide"):
         MultiHeadAttention(H, 3)
+    with pytest.raises(ValueError, match="is odd"):
+        MultiHeadAttention(6, 2, rotary=True)
 
 
 # translators
