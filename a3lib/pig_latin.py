@@ -154,6 +154,17 @@ def _download(url):
     return content
 
 
+def with_joined(pairs, count, seed):
+    """`Pairs` with `count` more: two pairs drawn by `seed` and joined by a hyphen, the words and their translations.
+
+    The rule is not asked: that parts are translated apart is all this takes for granted.
+    """
+    generator = random.Random(seed)
+    drawn = [(generator.choice(pairs.pairs), generator.choice(pairs.pairs)) for _ in range(count)]
+    joined = tuple(("-".join(words), "-".join(targets)) for words, targets in (zip(*two, strict=True) for two in drawn))
+    return Pairs(f"{pairs.name}+{count}", pairs.pairs + joined)
+
+
 @dataclass(frozen=True)
 class Split:
     """Training and validation pairs that share no source word."""

@@ -12,19 +12,24 @@ from a3lib.batches import IGNORED, Batches
 from a3lib.checkpoints import copy_weights, optimizer_tensors, pack, restore_optimizer, unpack
 from a3lib.metrics import Losses, losses
 
+WARM_UP = 0.1  # share of all updates over which 'one-cycle' raises the learning rate
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """The recipe of a run; the defaults are the hand-out's for the GRU on the small data."""
 
-    learning_rate: float = 0.005  # Adam's, before the first decay
-    decay: float = 0.99  # factor on the learning rate at the start of every epoch, the first included
+    learning_rate: float = 0.005  # Adam's, before the first decay; the highest of 'one-cycle'
+    schedule: str = "decay"  # as in the hand-out; 'one-cycle': up from and down to zero, see `learning_rate`
+    decay: float = 0.99  # factor on the learning rate at the start of every epoch, the first included, of 'decay'
     epochs: int = 50
     batch_size: int = 64
     patience: int = 20  # stop after more than this many epochs without a better validation loss
     batches: str = "buckets"  # as in the hand-out; 'shuffled' or 'padded', see `Batches`
     updates_per_epoch: int | None = None  # None: one pass; a number makes data sets comparable
     monitor: str = "bucket_mean"  # validation loss that decides: the hand-out's, or 'per_token'
+    weight_decay: float = 0.0  # share of each weight that an update at learning rate 1 would take (Adam's W)
+    clip: float | None = None  # longest gradient; None: as long as it comes
 
 
 @dataclass
@@ -97,7 +102,7 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
     per_epoch = batches.passes if settings.updates_per_epoch is None else settings.updates_per_epoch
     device = next(model.parameters()).device
     weights = flat_parameters(model)
-    optimizer = torch.optim.Adam([weights], lr=settings.learning_rate, fused=True)
+    optimizer = _optimizer(weights, settings)
     history, best_weights = History(epochs=settings.epochs, device=str(device)), copy_weights(model)
     stored = checkpoint.load() if checkpoint else None
     if stored:
@@ -111,8 +116,7 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
         while len(history) < settings.epochs and not _out_of_patience(history, settings.patience):
             epoch = len(history)
             torch.manual_seed(1_000_003 * seed + epoch)  # dropout, if the model has any, resumes to the same bits
-            _set_learning_rate(optimizer, settings.learning_rate * settings.decay ** (epoch + 1))
-            train_loss = _train_epoch(model, weights, optimizer, batches, epoch * per_epoch, per_epoch)
+            train_loss = _train_epoch(model, weights, optimizer, batches, settings, epoch * per_epoch, per_epoch)
             validation_losses = losses(model, validation, settings.batch_size)
             _check_finite(validation_losses.per_token, "validation", (epoch + 1) * per_epoch, optimizer)
             history.add((epoch + 1) * per_epoch, time.perf_counter() - start, train_loss, validation_losses)
@@ -131,14 +135,40 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
     return history
 
 
-def _train_epoch(model, weights, optimizer, batches, first, count):
+def learning_rate(settings, update, per_epoch):
+    """The learning rate of an update, counted from 0 over all epochs.
+
+    'decay' lowers it once an epoch. 'one-cycle' raises it in a straight line over the first tenth of all updates, then
+    lowers it to zero along half a cosine (Smith and Topin 2018, with their final part left out). Raises ValueError for
+    another schedule.
+    """
+    if settings.schedule == "decay":
+        return settings.learning_rate * settings.decay ** (update // per_epoch + 1)
+    if settings.schedule == "one-cycle":
+        done = (update + 1) / (settings.epochs * per_epoch)
+        share = done / WARM_UP if done < WARM_UP else (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+        return settings.learning_rate * share
+    raise ValueError(f"the schedule is 'decay' or 'one-cycle', not {settings.schedule!r}")
+
+
+def _optimizer(weights, settings):
+    if settings.weight_decay:
+        decay = settings.weight_decay
+        return torch.optim.AdamW([weights], lr=settings.learning_rate, weight_decay=decay, fused=True)
+    return torch.optim.Adam([weights], lr=settings.learning_rate, fused=True)
+
+
+def _train_epoch(model, weights, optimizer, batches, settings, first, count):
     """Make `count` updates from update `first` on -> training loss per token."""
     model.train()
     batch_losses, tokens = [], []
-    for batch in batches.updates(first, count):
+    for update, batch in enumerate(batches.updates(first, count), start=first):
+        _set_learning_rate(optimizer, learning_rate(settings, update, count))
         weights.grad.zero_()
         loss = batch_loss(model, batch)
         loss.backward()
+        if settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_([weights], settings.clip)
         optimizer.step()
         batch_losses.append(loss.detach())
         tokens.append(batch.tokens)

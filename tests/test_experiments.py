@@ -358,3 +358,12 @@ def test_a_reader_s_cell_runs_through_its_own_forward_and_always_trains_anew(tmp
     assert all(call[-1] is None for call in fits)  # no checkpoint, from which another class might go on
     assert list(tmp_path.iterdir()) == []
     assert bits(first.record) == bits(second.record)
+
+
+def test_joined_words_are_made_of_training_words_alone():
+    run = replace(experiments.RUNS["recipe-small"], joined=50)
+    plain, joined = (experiments.run_split(r, seed=0) for r in (replace(run, joined=0), run))
+    assert joined.validation == plain.validation and joined.train.pairs[: len(plain.train)] == plain.train.pairs
+    known = {part for word in plain.train.words for part in (word, *word.split("-"))}
+    extra = joined.train.pairs[len(plain.train) :]
+    assert len(extra) == 50 and all(set(word.split("-")) <= known for word, _ in extra)

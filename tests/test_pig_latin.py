@@ -457,3 +457,14 @@ def test_empty_side_is_an_error(held_out):
 def test_a_hash_for_a_list_of_the_package_is_refused():
     with pytest.raises(ValueError, match="leave sha256 out"):
         load_pairs("small", sha256="0" * 64)
+
+
+def test_joined_pairs_are_two_pairs_with_a_hyphen():
+    pairs = Pairs("some", (("cat", "atcay"), ("at", "atway"), ("yes", "yesay")))
+    longer = pig_latin.with_joined(pairs, 20, seed=0)
+    assert longer.pairs[:3] == pairs.pairs and len(longer) == 23
+    targets = dict(pairs)
+    for word, target in longer.pairs[3:]:
+        assert target == "-".join(targets[part] for part in word.split("-")) == to_pig_latin(word)
+    assert longer.pairs == pig_latin.with_joined(pairs, 20, seed=0).pairs
+    assert longer.pairs != pig_latin.with_joined(pairs, 20, seed=1).pairs

@@ -343,3 +343,41 @@ def test_training_runs_on_the_gpu_and_says_so(data):
     assert history.device.startswith("cuda")
     assert all(parameter.is_cuda for parameter in model.parameters())
     assert history.train[-1] < history.train[0]
+
+
+def test_one_cycle_rises_to_the_given_rate_and_falls_to_zero():
+    settings = replace(TINY, schedule="one-cycle", learning_rate=0.01, epochs=5)
+    rates = [training.learning_rate(settings, update, per_epoch=20) for update in range(100)]
+    top = rates.index(max(rates))
+    assert rates[top] == pytest.approx(0.01) and top == 9  # a tenth of all updates
+    assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
+    assert rates[0] == pytest.approx(0.001) and rates[-1] == pytest.approx(0, abs=1e-12)
+    assert rates[54] == pytest.approx(0.005)  # half-way down
+
+
+def test_an_unknown_schedule_is_refused(data):
+    with pytest.raises(ValueError, match="'one-cycle', not 'constant'"):
+        fit(build(MODEL, 0), *data, replace(TINY, schedule="constant"), 0)
+
+
+def test_weight_decay_and_clipping_are_those_of_a_plain_loop(data):
+    """AdamW, the norm over all parameters, and a learning rate of its own for every update."""
+    settings = replace(TINY, schedule="one-cycle", weight_decay=0.1, clip=0.05)
+    ours, plain = build(MODEL, 0).double(), build(MODEL, 0).double()
+    history = fit(ours, *data, settings, seed=0)
+    optimizer = torch.optim.AdamW(plain.parameters(), weight_decay=0.1)
+    batches, values = Batches(data[0], settings.batches, settings.batch_size, seed=0), []
+    for update, batch in enumerate(batches.updates(0, 12)):
+        optimizer.param_groups[0]["lr"] = training.learning_rate(settings, update, 4)
+        optimizer.zero_grad()
+        loss = batch_loss(plain, batch)
+        loss.backward()
+        norm = torch.cat([parameter.grad.flatten() for parameter in plain.parameters()]).norm()
+        assert norm > settings.clip
+        for parameter in plain.parameters():
+            parameter.grad = parameter.grad * settings.clip / norm
+        optimizer.step()
+        values.append((loss.item() * batch.tokens, batch.tokens))
+    for epoch in range(3):
+        sums, tokens = zip(*values[4 * epoch : 4 * epoch + 4], strict=True)
+        assert history.train[epoch] == pytest.approx(sum(sums) / sum(tokens), abs=1e-9)
