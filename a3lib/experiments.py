@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,96 +15,18 @@ from a3lib.batches import encode_pairs
 from a3lib.checkpoints import Checkpoint
 from a3lib.gru import MyGRUCell
 from a3lib.metrics import predictions, word_accuracy
-from a3lib.models import ModelSettings, build, save_model
-from a3lib.pig_latin import Split, load_pairs, split, with_joined
+from a3lib.models import build, save_model
+from a3lib.pig_latin import Pairs, Split, load_pairs, split, with_joined
 from a3lib.records import append_record, read_records
-from a3lib.training import History, TrainingSettings, best_device, fit, one_thread
-from a3lib.transformer_blocks import BLOCK, TransformerSettings
+from a3lib.runs import RUNS
+from a3lib.training import History, best_device, fit, one_thread
+from a3lib.word_lists import LONG
 
 SHARED = ("batches", "decoding", "metrics", "models", "training", "translator")
 CODE = {  # kind of model -> the modules whose source decides a run's result
     "gru": (*SHARED, "gru", "recurrence"),
     "rnn-attention": (*SHARED, "attention", "attention_recurrence", "attention_rnn", "gru", "recurrence"),
     "transformer": (*SHARED, "attention", "multihead", "positions", "residual", "transformer", "transformer_blocks"),
-}
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything but the seed."""
-
-    name: str
-    model: ModelSettings = ModelSettings()
-    training: TrainingSettings = TrainingSettings()
-    data: str = "small"  # what `load_pairs` takes
-    validation: str = "own"  # 'own': a fifth of the data's words; 'common': a fifth of small's, whatever the data
-    joined: int = 0  # pairs of two hyphenated training words that are added to the training side, see `with_joined`
-
-
-def _published(epochs, batch_size=64, patience=20):
-    """The hand-out's recipe for Part 2.2."""
-    return TrainingSettings(learning_rate=5e-4, epochs=epochs, batch_size=batch_size, patience=patience)
-
-
-_LIKE_FOR_LIKE = TrainingSettings(
-    batches="padded",  # shuffled, all of 64 words: an update means the same on both data sets
-    updates_per_epoch=84,  # as many as gru-small has in a pass, so that the learning rate falls alike
-    patience=50,  # no early stop: equal updates
-    monitor="per_token",
-)
-_RECIPE = ModelSettings(
-    "transformer",
-    64,
-    layers=3,
-    transformer=TransformerSettings(
-        positions="rotary",  # copying asks for distances, and they are the same in longer words
-        heads=2,  # as good as 4 and faster; one more than the published model
-        pre_norm=True,  # trains at six times the published learning rate
-        expansion=2,  # a hidden layer in the MLP
-        dropout=0.1,  # 2,558 words are few
-        copy=True,  # nearly all output symbols stand in the source
-    ),
-)
-_RECIPE_TRAINING = TrainingSettings(
-    learning_rate=3e-3,
-    schedule="one-cycle",
-    epochs=25,
-    patience=25,  # no early stop: the last epochs, at the lowest rate, are the best
-    batches="padded",
-    monitor="per_token",
-    weight_decay=0.01,
-    clip=1.0,
-)
-PUBLISHED_RUNS = (
-    "gru-small",
-    "gru-large",
-    "additive-small",
-    "block-small",
-    "transformer32-small",
-    "transformer32-large",
-    "transformer64-small",
-    "transformer64-large",
-)
-RUNS = {
-    run.name: run
-    for run in (
-        Run("gru-small"),
-        Run("gru-large", training=TrainingSettings(batch_size=512, patience=10), data="large"),
-        Run("additive-small", ModelSettings("rnn-attention", 64), TrainingSettings(patience=10)),
-        Run("block-small", ModelSettings("transformer", 32, transformer=BLOCK), _published(100, patience=100)),
-        Run("transformer32-small", ModelSettings("transformer", 32, layers=4), _published(100, patience=100)),
-        Run("transformer32-large", ModelSettings("transformer", 32, layers=3), _published(100, 512, 10), "large"),
-        Run("transformer64-small", ModelSettings("transformer", 64, layers=3), _published(50, patience=20)),
-        Run("transformer64-large", ModelSettings("transformer", 64, layers=3), _published(50, 512, 20), "large"),
-        Run("gru-small-shuffled", training=TrainingSettings(batches="shuffled")),
-        # 30 is what the buckets of at most 64 hold on average: as many words an update as gru-small has
-        Run("gru-small-padded", training=TrainingSettings(batches="padded", batch_size=30)),
-        Run("gru-small-by-source", training=TrainingSettings(batches="by-source-length", batch_size=30)),
-        Run("recipe-small", _RECIPE, _RECIPE_TRAINING, joined=2000),
-        Run("recipe-large", _RECIPE, replace(_RECIPE_TRAINING, epochs=8), "large", joined=2000),
-        Run("fair-gru-small", training=_LIKE_FOR_LIKE, validation="common"),
-        Run("fair-gru-large", training=_LIKE_FOR_LIKE, data="large", validation="common"),
-    )
 }
 
 
@@ -120,6 +42,9 @@ def run_split(run, seed):
     """The `Split` a run trains on with a seed."""
     held_out = None if run.validation == "own" else split(load_pairs("small"), seed).validation.words
     data = split(load_pairs(run.data), seed, held_out)
+    if run.longest is not None:
+        short = tuple(pair for pair in data.train.pairs if len(pair[0].replace("-", "")) <= run.longest)
+        data = Split(Pairs(f"{data.train.name}, up to {run.longest} letters", short), data.validation)
     return Split(with_joined(data.train, run.joined, seed), data.validation) if run.joined else data
 
 
@@ -164,13 +89,14 @@ def train(run, seed, cell=MyGRUCell, on_epoch=None, checkpoints=None, attention=
 def _metrics(model, history, train_side, validation):
     """Metrics of the kept model; the lowest bucket mean of any epoch is what the hand-out reports."""
     frame = predictions(model, validation)
-    test = encode_pairs(load_pairs("test"))
+    test = predictions(model, encode_pairs(load_pairs("test")))
     metrics = {
         "per_token": history.per_token[history.best],
         "bucket_mean": min(history.bucket_mean),
         "word_accuracy": word_accuracy(frame),
         "train_accuracy": word_accuracy(predictions(model, train_side)),
-        "test_accuracy": word_accuracy(predictions(model, test)),
+        "test_accuracy": word_accuracy(test),
+        "long_accuracy": word_accuracy(test[test["letters"] >= LONG]),
     }
     groups = frame.groupby(["letters", "cluster"])["correct"].agg(["sum", "size"])
     metrics["groups"] = [[*key, int(right), int(size)] for key, right, size in groups.itertuples()]

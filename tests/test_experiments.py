@@ -9,12 +9,13 @@ from torch import nn
 
 from a3lib import experiments
 from a3lib.checkpoints import Checkpoint
-from a3lib.experiments import RUNS, Run, main, run_identity, run_split, sweep, train
+from a3lib.experiments import main, run_identity, run_split, sweep, train
 from a3lib.gru import MyGRUCell
 from a3lib.metrics import predictions, word_accuracy
 from a3lib.models import ModelSettings, build, load_model
 from a3lib.pig_latin import load_pairs
 from a3lib.records import read_records
+from a3lib.runs import RUNS, Run
 from a3lib.training import TrainingSettings
 
 MODEL = ModelSettings(hidden_size=6)

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a3lib import experiments, identity
-from a3lib.experiments import CODE, RUNS, Run, run_identity, run_split
+from a3lib.experiments import CODE, run_identity, run_split
 from a3lib.identity import code_text
 from a3lib.models import ModelSettings
 from a3lib.pig_latin import Pairs, Split, load_pairs
+from a3lib.runs import RUNS, Run
 from a3lib.training import TrainingSettings
 
 RUN = Run("some", ModelSettings(), TrainingSettings())

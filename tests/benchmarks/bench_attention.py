@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from a3lib.attention import ScaledDotAttention
 from a3lib.batches import Batches, V, encode_pairs
-from a3lib.experiments import PUBLISHED_RUNS, RUNS, run_split
+from a3lib.experiments import run_split
 from a3lib.models import build
+from a3lib.runs import PUBLISHED_RUNS, RUNS
 from a3lib.training import batch_loss, flat_parameters, one_thread
 
 
