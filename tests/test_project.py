@@ -11,6 +11,7 @@ import pytest
 import set_address as address
 
 from a3lib import environment
+from a3lib.identity import code_text
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(ROOT.glob("a3lib/*.py"))
@@ -24,9 +25,10 @@ def test_importing_every_light_module_imports_no_heavy_package():
 
 
 def test_modules_are_small():
-    lines = {path.name: len(path.read_text(encoding="utf8").splitlines()) for path in MODULES}
-    assert max(lines.values()) <= 250, lines
-    assert sum(lines.values()) <= 3000
+    sources = {path.name: path.read_text(encoding="utf8") for path in MODULES}
+    assert max(len(source.splitlines()) for source in sources.values()) <= 250
+    code = [line for source in sources.values() for line in code_text(source).splitlines() if line]
+    assert len(code) <= 3000  # of code: docstrings and comments are as long as they need to be
 
 
 def test_the_address_is_the_same_everywhere():
