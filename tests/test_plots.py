@@ -14,6 +14,7 @@ from PIL import Image
 
 from a3lib import plots
 from a3lib.plots import COLOURS, STYLES, LiveCurve, accuracy_by_group, bundle, loss_curves, progress, word_lengths
+from a3lib.positions import PositionalEncoding
 from a3lib.records import groups
 from a3lib.training import History
 
@@ -51,6 +52,7 @@ PICTURES = {
     "progress": lambda: progress("While training", history()),
     "word_lengths": lambda: word_lengths(WORDS),
     "loss_curves": lambda: loss_curves("Losses", RECORDS, {"training": "train", "validation": "per_token"}),
+    "position_map": lambda: plots.position_map(PositionalEncoding(32)(24)),
     "accuracy_by_group": lambda: accuracy_by_group(
         "Right words", {"gru": groups(RECORDS["small"])}, "letters", "letters"
     ),

@@ -1,4 +1,4 @@
-"""The records of notebook 1 measured again: a new seed, and a recorded one."""
+"""The records of notebooks 1 to 3 measured again: new seeds, and recorded ones."""
 
 from pathlib import Path
 
@@ -7,41 +7,43 @@ import pytest
 from a3lib import claims, experiments, identity, metrics, records
 from a3lib.batches import encode_pairs
 from a3lib.models import load_model
+from a3lib.runs import RUNS
 
 FOLDER = Path(__file__).parents[2] / "notebooks/records"
-RECORDED = records.read_records(FOLDER / "gru.jsonl")
+RECORDED = [record for name in ("gru", "attention") for record in records.read_records(FOLDER / f"{name}.jsonl")]
 METRICS = ("per_token", "bucket_mean", "word_accuracy")
 
 
 def test_records_are_complete_and_current():
     """Five seeds of every run, each made by the present settings, data and code, and none twice."""
     keys = [record["identity"] for record in RECORDED]
-    wanted = [
-        experiments.run_identity(run, seed, experiments.run_split(run, seed))
-        for run in experiments.RUNS.values()
-        if run.model.kind == "gru"
+    wanted = {
+        experiments.run_identity(run, seed, experiments.run_split(run, seed)): (run.name, seed)
+        for run in RUNS.values()
         for seed in range(5)
-    ]
+    }
+    assert [name for key, name in wanted.items() if key not in keys] == []
     assert sorted(keys) == sorted(wanted)
 
 
-@pytest.mark.parametrize("name", ["gru-small", "fair-gru-large"])
+@pytest.mark.parametrize("name", ["gru-small", "fair-gru-large", "fair-block32-sinusoid"])
 def test_a_new_seed_lies_in_the_prediction_interval_of_the_records(name):
-    new = experiments.train(experiments.RUNS[name], seed=5).record["metrics"]
+    new = experiments.train(RUNS[name], seed=5).record["metrics"]
     for metric in METRICS:
         old = [record["metrics"][metric] for record in records.of_run(RECORDED, name)]
         _, low, high = claims.prediction_interval(old)
         assert low <= new[metric] <= high, metric
 
 
-def test_a_recorded_seed_is_measured_again():
+@pytest.mark.parametrize("name", ["fair-gru-small", "fair-additive32-small", "fair-block32-small"])
+def test_a_recorded_seed_is_measured_again(name):
     """Equal to the bit on the kind of machine that made the record, one of its kind elsewhere."""
-    old = records.of_run(RECORDED, "fair-gru-small")[0]
-    new = experiments.train(experiments.RUNS["fair-gru-small"], seed=0).record
+    old = records.of_run(RECORDED, name)[0]
+    new = experiments.train(RUNS[name], seed=0).record
     if new["machine"] == old["machine"]:
         assert new["metrics"] == old["metrics"]
     else:
-        values = [record["metrics"]["per_token"] for record in records.of_run(RECORDED, "fair-gru-small")]
+        values = [record["metrics"]["per_token"] for record in records.of_run(RECORDED, name)]
         _, low, high = claims.prediction_interval(values)
         assert low <= new["metrics"]["per_token"] <= high
 
@@ -50,7 +52,7 @@ def test_a_recorded_seed_is_measured_again():
 def test_kept_models_are_those_of_the_records(path):
     name, _, seed = path.stem.rpartition("-")
     record = records.of_run(RECORDED, name)[int(seed)]
-    validation = encode_pairs(experiments.run_split(experiments.RUNS[name], int(seed)).validation)
+    validation = encode_pairs(experiments.run_split(RUNS[name], int(seed)).validation)
     accuracy = metrics.word_accuracy(metrics.predictions(load_model(path), validation))
     assert accuracy == pytest.approx(record["metrics"]["word_accuracy"], abs=2 / len(validation))
     assert identity.machine().keys() == record["machine"].keys()
