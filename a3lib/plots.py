@@ -165,12 +165,13 @@ def accuracy_by_group(title, groups, column, xlabel, order=None):
 
 
 def position_map(encodings):
-    """Heat-map of position encodings (places, H): a column a place, a row a number."""
+    """Heat-map of position encodings (places, H), a tensor: a column a place, a row a number."""
+    encodings = encodings.numpy()
     figure, axes = _figure((7, 3))
     image = axes.imshow(encodings.T, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
     figure.colorbar(image, ax=axes, label="value")
     axes.set(title="Positions as waves", xlabel="place", ylabel="number of the vector")
-    changes = (encodings[1:] - encodings[:-1]).abs().mean(0)
+    changes = np.abs(np.diff(encodings, axis=0)).mean(0)
     told = (
         f"from one to the next the first number changes by {changes[0]:.2f} on average, the last by {changes[-1]:.4f}"
     )

@@ -1,7 +1,8 @@
 """Published losses of the textbook version on our splits, five seeds.
 
-`python tests/benchmarks/textbook_losses.py RUN...` appends to `textbook_losses.jsonl` beside it; `test_textbook_losses.py` compares it with the records. Batches, start and
-recipe are those of the published run; model, loss and updates are the textbook's.
+`python tests/benchmarks/textbook_losses.py RUN...` appends to `textbook_losses.jsonl` beside it, which
+`test_textbook_losses.py` compares with the records. Batches, start and recipe are those of the published run; model,
+loss and updates are the textbook's.
 """
 
 import argparse
