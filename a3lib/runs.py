@@ -68,7 +68,7 @@ def _fair_rnn_runs():
     yield run("block32-small", "transformer", transformer=BLOCK)
     yield run("block32-sinusoid", "transformer")
     for positions in ("none", "sinusoid", "learned", "one-hot"):
-        # 9 letters: three quarters of the validation words are not longer
+        # 9 letters: four fifths of the validation words are not longer
         short = run(f"short-{positions}", "transformer", data="large", transformer=TransformerSettings(positions))
         yield replace(short, longest=9)
 
