@@ -155,14 +155,36 @@ def _download(url):
 
 
 def with_joined(pairs, count, seed):
-    """`Pairs` with `count` more: two pairs drawn by `seed` and joined by a hyphen, the words and their translations.
+    """`Pairs` with `count` more, each made of two pairs that are drawn by `seed`; every other one is
 
-    The rule is not asked: that parts are translated apart is all this takes for granted.
+    - joined: two words with a hyphen between them, and so their translations;
+    - run together: the second word is put behind the first, and into the first's translation where its end stands.
+
+    The rule is not asked. What is taken for granted is that parts are translated apart, and that a translation is the
+    word turned, with something at the end: both can be seen in the pairs. Raises ValueError where none is.
     """
     generator = random.Random(seed)
-    drawn = [(generator.choice(pairs.pairs), generator.choice(pairs.pairs)) for _ in range(count)]
-    joined = tuple(("-".join(words), "-".join(targets)) for words, targets in (zip(*two, strict=True) for two in drawn))
-    return Pairs(f"{pairs.name}+{count}", pairs.pairs + joined)
+    turned = [(pair, turn) for pair in pairs.pairs if (turn := _turn(*pair)) is not None]
+    plain = [pair[0] for pair in pairs.pairs if "-" not in pair[0]]
+    if count and not turned:
+        raise ValueError(f"none of the {len(pairs)} translations is the word turned: there is nothing to run together")
+    more = []
+    for number in range(count):
+        if number % 2:
+            two = generator.choice(pairs.pairs), generator.choice(pairs.pairs)
+            more.append(tuple("-".join(sides) for sides in zip(*two, strict=True)))
+        else:
+            ((word, target), turn), behind = generator.choice(turned), generator.choice(plain)
+            end = len(word) - turn  # where the word's end stands in its translation
+            more.append((word + behind, target[:end] + behind + target[end:]))
+    return Pairs(f"{pairs.name}+{count}", pairs.pairs + tuple(more))
+
+
+def _turn(word, target):
+    """How many letters of a word have moved to its end; None for hyphens, and for words that only got an `ay`."""
+    if "-" in word or target == word + "ay":
+        return None
+    return next((k for k in range(len(word)) if target.startswith(word[k:] + word[:k])), None)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Run:
     training: TrainingSettings = TrainingSettings()
     data: str = "small"  # what `load_pairs` takes
     validation: str = "own"  # 'own': a fifth of the data's words; 'common': a fifth of small's, whatever the data
-    joined: int = 0  # pairs of two hyphenated training words that are added to the training side, see `with_joined`
+    joined: int = 0  # pairs made of two training pairs that are added to the training side, see `with_joined`
     longest: int | None = None  # letters of the longest training word; None: all words
 
 
@@ -101,7 +101,7 @@ _RECIPE_TRAINING = TrainingSettings(
     learning_rate=3e-3,
     schedule="one-cycle",
     epochs=25,
-    updates_per_epoch=72,  # a pass over small's training words and the joined ones
+    updates_per_epoch=100,  # about a pass over small's training words and the joined ones
     patience=25,  # no early stop: the last epochs, at the lowest rate, are the best
     batches="padded",
     monitor="per_token",
@@ -113,12 +113,12 @@ _RECIPE_TRAINING = TrainingSettings(
 def _recipe_runs():
     """The recipe, and what is lost when one part of it is taken away."""
 
-    def run(name, data="small", joined=2000, training=_RECIPE_TRAINING, **switches):
+    def run(name, data="small", joined=4000, training=_RECIPE_TRAINING, **switches):
         model = ModelSettings("transformer", 64, layers=3, transformer=replace(RECIPE, **switches))
         return Run(name, model, training, data, joined=joined)
 
     yield run("recipe-small")
-    yield run("recipe-large", "large", training=replace(_RECIPE_TRAINING, epochs=8, updates_per_epoch=312))
+    yield run("recipe-large", "large", 8000, replace(_RECIPE_TRAINING, epochs=8, updates_per_epoch=405))
     yield run("recipe-without-joined", joined=0)
     yield run("recipe-without-rotary", positions="sinusoid")
     yield run("recipe-without-copy", copy=False)
