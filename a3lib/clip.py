@@ -148,11 +148,12 @@ def _open_clip(folder, label, quick=None):
         _check_activation(folder, quick, config)
     tensors = weights.read_tensors(folder, FILES)
     with quiet():
-        model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}", load_weights=False)
+        model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", load_weights=False)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{folder}: the weights do not fit open_clip_config.json ({error})") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{folder}: the weights do not fit open_clip_config.json ({reason})") from error
     tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
     scale = model.logit_scale.exp().item()
     return Clip(model.eval(), tokenizer, preprocess, folder.name, label, scale, model.context_length)
