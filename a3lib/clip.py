@@ -1,5 +1,6 @@
 """Two towers, one space: CLIP, and for machines without a model hub a labelled stand-in that is not CLIP."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,26 +108,24 @@ def load_clip(name="auto", source=None):
     Raises `WeightsUnavailable`, and ValueError for an unknown name or an activation that the weights do not have.
     """
     source = weights.chosen_source(source)
-    if name == "auto" and source != "offline":
-        try:
+    if name == "auto" and source == "auto":
+        with contextlib.suppress(weights.WeightsUnavailable):
             return load_clip("ViT-B-32", source)
-        except weights.WeightsUnavailable:
-            if source == "hub":
-                raise
-    if name in ("auto", "standin"):
+    if name == "standin" or (name == "auto" and source != "hub"):
         return _stand_in()
     if Path(name).is_dir():
-        return _open_clip(Path(name), f"CLIP from the folder {Path(name).name}.")
+        return _open_clip(Path(name), Path(name).name, f"CLIP from the folder {Path(name).name}.")
     from open_clip import get_model_config, get_pretrained_cfg
 
-    architecture, _, tag = OPENAI.partition("/") if name == "ViT-B-32" else str(name).partition("/")
+    name = OPENAI if name in ("auto", "ViT-B-32") else str(name)
+    architecture, _, tag = name.partition("/")
     published = get_pretrained_cfg(architecture, tag)
     if not published.get("hf_hub"):
         raise ValueError(f"no folder or model {name!r}: take auto, ViT-B-32, ViT-B-32/laion2b_s34b_b79k or standin")
     quick = published.get("quick_gelu", False)
     _check_activation(name, quick, get_model_config(architecture))
     folder = weights.hub_folder(published["hf_hub"].strip("/"), source, ("open_clip_config.json",), FILES)
-    return _open_clip(folder, f"CLIP: {architecture} with the weights {tag}.", quick)
+    return _open_clip(folder, name, f"CLIP: {architecture} with the weights {tag}.", quick)
 
 
 def _check_activation(name, quick, config):
@@ -135,15 +134,15 @@ def _check_activation(name, quick, config):
         raise ValueError(f"{name}: its weights were trained with {used}, not {not_used}; results would be wrong")
 
 
-def _open_clip(folder, label, quick=None):
+def _open_clip(folder, name, label, quick=None):
     import open_clip
 
     try:
         config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf8"))["model_cfg"]
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise weights.WeightsUnavailable(f"{folder} has no readable open_clip_config.json ({error})") from error
-    if "hf_tokenizer_name" in config["text_cfg"]:
-        raise ValueError(f"{label} has another tokenizer than CLIP's, which is the only one read here")
+    if "hf_tokenizer_name" in config.get("text_cfg", {}):
+        raise ValueError(f"{folder} has another tokenizer than CLIP's, which is the only one read here")
     if quick is not None:
         _check_activation(folder, quick, config)
     tensors = weights.read_tensors(folder, FILES)
@@ -156,7 +155,7 @@ def _open_clip(folder, label, quick=None):
         raise ValueError(f"{folder}: the weights do not fit open_clip_config.json ({reason})") from error
     tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
     scale = model.logit_scale.exp().item()
-    return Clip(model.eval(), tokenizer, preprocess, folder.name, label, scale, model.context_length)
+    return Clip(model.eval(), tokenizer, preprocess, name, label, scale, model.context_length)
 
 
 def _stand_in():

