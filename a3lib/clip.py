@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from a3lib import weights
 from a3lib.encoders import load_encoder, quiet
+from a3lib.training import one_thread
 
 OPENAI = "ViT-B-32-quickgelu/openai"  # trained with QuickGELU, which open_clip's plain ViT-B-32 does not have
 FILES = ("open_clip*.safetensors", "open_clip*.bin")
@@ -66,6 +67,7 @@ class StandIn:
     context_length: int = STANDIN_TOKENS
     is_clip: bool = False
 
+    @one_thread()
     @torch.no_grad()
     def encode_image(self, images):
         """(B, 3, 224, 224) from `preprocess` -> (B, D) unit vectors."""
@@ -83,6 +85,7 @@ class StandIn:
         return len(self.encoder.tokenizer(text, verbose=False)["input_ids"])
 
 
+@one_thread()
 @torch.no_grad()
 def sentence_vectors(encoder, texts, batch=32):
     """List of B strings -> (B, D): the mean of the last hidden states, at length 1."""

@@ -210,6 +210,18 @@ def test_a_vector_does_not_depend_on_its_company(stand_in):
     torch.testing.assert_close(stand_in.encode_image(images), alone, atol=1e-5, rtol=1e-4)
 
 
+def test_the_number_of_threads_changes_no_bit_of_the_stand_in(stand_in):
+    images = torch.stack([stand_in.preprocess(picture(colour)) for colour in ("red", "blue")])
+    one = stand_in.encode_image(images), stand_in.encode_text(["a bee"])
+    torch.set_num_threads(2)
+    try:
+        two = stand_in.encode_image(images), stand_in.encode_text(["a bee"])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
+
+
 def test_the_stand_in_counts_what_it_reads(stand_in):
     assert stand_in.count_tokens("a butterfly on a purple flower") == 8
     long = "flower " * 254
