@@ -11,6 +11,7 @@ def pytest_configure(config):
     # kernels inherit these: the verdict must not depend on whether a hub happens to be reachable
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ["A3_WEIGHTS"] = "offline"
     os.environ.pop("PYTHONHASHSEED", None)
 
 
