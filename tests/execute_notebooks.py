@@ -32,7 +32,7 @@ def execute(path):
 
 
 if __name__ == "__main__":
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", A3_WEIGHTS="offline")
     for name in sys.argv[1:]:
         print("executing", name, flush=True)
         execute(name)
