@@ -71,26 +71,30 @@ def weight_on_copied(one, word):
 
 
 def heat_maps(title, maps):
-    """Small multiples: a row a kind of map, a column a layer and head; keys from top to bottom, queries across."""
+    """Small multiples with keys from top to bottom and queries across: a row a kind of map, a column a layer and head.
+
+    If there is one layer and head, its kinds stand side by side.
+    """
     kinds = [kind for kind in KINDS if any(one.kind == kind for one in maps)]
     columns = sorted({(one.layer, one.head) for one in maps})
+    heights = [next(len(one.keys) for one in maps if one.kind == kind) * 0.2 + 1.0 for kind in kinds]
+    across = len(columns) if len(columns) > 1 else len(kinds)
     wide = max(len(one.queries) for one in maps) * 0.23 + 0.7
-    size = (max(4.0, wide * len(columns)), sum(_height(maps, kind) for kind in kinds) + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(kinds), len(columns), squeeze=False, height_ratios=[_height(maps, k) for k in kinds])
+    figure = Figure(layout="constrained")
+    if len(columns) > 1:
+        panels = figure.subplots(len(kinds), len(columns), squeeze=False, height_ratios=heights)
+    else:
+        panels = figure.subplots(1, len(kinds), squeeze=False).T
+    figure.set_size_inches(max(4.0, wide * across), (sum(heights) if len(columns) > 1 else max(heights)) + 0.4)
     drawn = {(one.kind, (one.layer, one.head)): one for one in maps}
     for (row, kind), (column, place) in product(enumerate(kinds), enumerate(columns)):
         if (kind, place) in drawn:
             image = _draw(panels[row, column], drawn[kind, place])
         else:
             panels[row, column].set_axis_off()
-    figure.colorbar(image, ax=panels, label="weight", fraction=0.05 / len(columns), pad=0.01)
+    figure.colorbar(image, ax=panels, label="weight", fraction=0.05 / across, pad=0.01)
     figure.suptitle(title, fontsize=11)
     return Picture(figure, title, "; ".join(_told(one, len(maps)) for one in maps))
-
-
-def _height(maps, kind):
-    return next(len(one.keys) for one in maps if one.kind == kind) * 0.2 + 1.0
 
 
 def _draw(axes, one):

@@ -67,7 +67,7 @@ def chosen_html(table):
         words[name] = [f"<b style='color:#A33B00'>✗ {html.escape(o)}</b>" if bad else f"✓ {o}" for o, bad in marks]
     told = f"{len(table):,} words; listed are {len(words)}, those that most models get wrong first"
     tables = shares.to_html() + words.rename(columns=html.escape).to_html(escape=False, index_names=False)
-    return f"<div role='status' aria-live='polite'><p>{told}</p>{tables}</div>"
+    return f"<div role='status' aria-live='polite' style='overflow-x:auto'><p>{told}</p>{tables}</div>"
 
 
 def failure_explorer(table):
