@@ -40,12 +40,13 @@ def hint(gallery, target, number):
 
 
 def game_html(gallery, target, attempts, notes=()):
-    """The state of a hunt as HTML: the target, the ranks so far, the last caption's words and best pictures, remarks."""
+    """The state of a hunt as HTML: target, ranks so far, words and best pictures of the last caption, remarks."""
     size, photograph, words, results = len(gallery), gallery.photographs[target], "", ""
     outcome = f"<p>Find this picture among {size}: type a caption and press Enter.</p>"
     if attempts:
         last, ranks = attempts[-1], [tried.rank for tried in attempts]
-        found = f"Found in {ranks.index(1) + 1} captions." if 1 in ranks else f"Not found in {len(ranks)} captions yet."
+        count = ranks.index(1) + 1 if 1 in ranks else len(ranks)
+        found = f"{'Found' if 1 in ranks else 'Not found yet'} in {count} caption{'s'[: count > 1]}."
         outcome = (
             f"<p><b>{found}</b></p><p>The last one: rank <b>{last.rank}</b> of {size}, margin {last.margin:+.3f}</p>"
         )
@@ -60,7 +61,7 @@ def game_html(gallery, target, attempts, notes=()):
 
 
 def _curve(ranks, size):
-    """The rank after each caption as a curve on a log scale, rank 1 at the top; its text alternative lists the ranks."""
+    """The rank after each caption on a log scale, rank 1 at the top; the text alternative lists the ranks."""
     step, unit = 280 / max(1, len(ranks) - 1), 60 / math.log(max(size, 2))
     points = [f"{10 + step * i:.0f},{10 + unit * math.log(rank):.0f}" for i, rank in enumerate(ranks)]
     dots = "".join("<circle cx='{}' cy='{}' r='4' fill='#0072B2'/>".format(*point.split(",")) for point in points)
@@ -72,11 +73,9 @@ def _curve(ranks, size):
 def _word(word):
     """A word on blue if the target's score falls without it, on orange if it rises; the figures stand below."""
     colour = f"rgba({'86,180,233' if word.drop > 0 else '230,159,0'},{min(1.0, abs(word.drop) / 0.1):.2f})"
-    style = (
-        f"display:inline-block;text-align:center;color:#000;background:#fff;border:3px solid rgb({colour});margin:1px"
-    )
+    style = f"display:inline-block;text-align:center;color:#000;background:linear-gradient({colour},{colour}),#fff"
     told = f"{word.drop:+.2f}<br>rank {word.rank_without} without"
-    return f"<span style='{style}'>{html.escape(word.text[:40])}<br><small>{told}</small></span>"
+    return f"<span style='{style};padding:2px;margin:1px'>{html.escape(word.text[:40])}<br><small>{told}</small></span>"
 
 
 def _result(gallery, place, rank, target):

@@ -25,7 +25,7 @@ def similarity_matrix(title, photographs, captions, scores):
     axes.set_xticks(range(columns), ["\n\n\n\n"] * columns)  # room for the pictures
     for column, photograph in enumerate(photographs):
         box = {"frameon": False, "box_alignment": (0.5, 1), "annotation_clip": False, "pad": 0}
-        axes.add_artist(AnnotationBbox(OffsetImage(_pixels(photograph), zoom=0.6), (column, rows - 0.4), **box))
+        axes.add_artist(AnnotationBbox(OffsetImage(_pixels(photograph), zoom=0.5), (column, rows - 0.4), **box))
     axes.set_title(title)
     right = int((best == np.arange(rows)).sum())
     summary = (
@@ -59,7 +59,7 @@ def retrieval(title, gallery, captions, rankings, target, k=5):
     panels = figure.subfigures(len(captions), 1, squeeze=False).flat
     for panel, caption, ranking in zip(panels, captions, rankings, strict=True):
         parts.append(f"“{caption}”: the target has rank {ranking.rank(target)}, margin {ranking.margin(target):+.2f}")
-        panel.suptitle(parts[-1], fontsize=11)
+        panel.suptitle(parts[-1], fontsize=11, x=0.01, ha="left")
         for axes, place in zip(panel.subplots(1, k), ranking.top(k), strict=False):
             _draw(axes, gallery.photographs[place], framed=place == target)
     return Picture(figure, title, "; ".join(parts))
@@ -116,6 +116,6 @@ def _pixels(photograph):
 def _draw(axes, photograph, framed=False):
     axes.imshow(_pixels(photograph))
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(photograph.credit.replace(", resized to 384 px", "") or photograph.name, fontsize=6)
+    axes.set_xlabel(photograph.credit.replace(", resized to 384 px at most", "") or photograph.name, fontsize=6)
     for spine in axes.spines.values():
         spine.set(visible=framed, color=COLOURS[1], linewidth=4)

@@ -21,7 +21,7 @@ def _listing(folder, limit):
     if folder is None:
         with (PACKAGED / "attribution.tsv").open(encoding="utf8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))[:limit]
-        credits = [f"{row['author']}, {row['licence']}, resized to 384 px" for row in rows]
+        credits = [f"{row['author']}, {row['licence']}, resized to 384 px at most" for row in rows]
         return [
             Photograph(PACKAGED / row["file"], row["file"], row["caption"], row["label"], credit)
             for row, credit in zip(rows, credits, strict=True)

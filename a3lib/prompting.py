@@ -14,27 +14,8 @@ from a3lib.training import one_thread
 LONGEST_CAPTION = 10_000  # characters looked at; every model reads fewer
 COLOURS = ("black", "white", "grey", "brown", "red", "orange", "yellow", "green", "blue", "purple")
 COUNTS = ("two", "three", "four", "five")
-RELATIONS = ("in front of", "next to", "looking over", "looking out of", "flying to", "playing with", "running over")
-RELATIONS += ("climbing", "among", "under", "with", "over", "on", "in", "at", "by")  # longest first
-_FILL = {
-    "a",
-    "an",
-    "the",
-    "of",
-    "her",
-    "its",
-    "in",
-    "on",
-    "to",
-    "at",
-    "by",
-    "with",
-    "over",
-    "under",
-    "out",
-    "front",
-    "next",
-}
+RELATIONS = ("on", "in", "at", "by", "with", "under", "over", "among")
+_FILL = " a an the of her its in on to at by with over under out front next among "  # words that name nothing
 
 
 class Ranking(NamedTuple):
@@ -47,7 +28,7 @@ class Ranking(NamedTuple):
         return int((self.scores >= self.scores[target]).sum())
 
     def margin(self, target):
-        """Score of the target minus the best other one: positive if it is found. NaN if there is no other."""
+        """Score of the target minus the best other one: positive if it is found; NaN if there is no other."""
         others = torch.cat([self.scores[:target], self.scores[target + 1 :]])
         return float(self.scores[target] - others.max()) if len(others) else float("nan")
 
@@ -101,7 +82,7 @@ def own_ranks(gallery, captions):
 
 def content_words(caption):
     """The words of a caption that name something: articles and prepositions left out."""
-    return [word for word in caption.split() if word.lower() not in _FILL]
+    return [word for word in caption.split() if f" {word.lower()} " not in _FILL]
 
 
 def some_words(caption, number, seed):
@@ -119,13 +100,13 @@ def replaced(caption, words):
 
 
 def turned(caption):
-    """The caption with the two sides of its first relation exchanged (list of one), or an empty list."""
-    found = re.search(rf"^(.+?) ({'|'.join(RELATIONS)}) (.+)$", caption)
+    """The caption with the two sides of its first relation exchanged, in a list; an empty list if there is none."""
+    found = re.search(rf"^(.+?) (in front of|next to|{'|'.join(RELATIONS)}) (.+)$", caption)
     return [f"{found[3]} {found[2]} {found[1]}"] if found else []
 
 
 def preference(gallery, foils):
-    """For each picture with foils (false captions): the share of them that fit it less well than its caption, ties half.
+    """For each picture with foils (false captions): the share that fit it less well than its caption, ties half.
 
     `foils` makes the list of false captions from a true one. A caption fits by its score on the picture minus its mean
     score over the gallery: one that every picture likes wins nothing, and a model blind to pictures gets one half.
