@@ -7,7 +7,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from a3lib.plots import COLOURS, STYLES, Picture, bundle
 from a3lib.prompting import bootstrap
 
-THUMBNAIL = 160  # pixels of the longer side
+THUMBNAIL = 240  # pixels of the longer side
 
 
 def similarity_matrix(title, photographs, captions, scores):
@@ -25,7 +25,9 @@ def similarity_matrix(title, photographs, captions, scores):
     axes.set_xticks(range(columns), ["\n\n\n\n"] * columns)  # room for the pictures
     for column, photograph in enumerate(photographs):
         box = {"frameon": False, "box_alignment": (0.5, 1), "annotation_clip": False, "pad": 0}
-        axes.add_artist(AnnotationBbox(OffsetImage(_pixels(photograph), zoom=0.5), (column, rows - 0.4), **box))
+        axes.add_artist(
+            AnnotationBbox(OffsetImage(_pixels(photograph), zoom=80 / THUMBNAIL), (column, rows - 0.4), **box)
+        )
     axes.set_title(title)
     right = int((best == np.arange(rows)).sum())
     summary = (
@@ -66,22 +68,29 @@ def retrieval(title, gallery, captions, rankings, target, k=5):
 
 
 def rank_curve(title, numbers, ranks):
-    """Share of pictures found by captions of so many words, with 95 % bands over pictures.
+    """Typical rank, and share of pictures found, by captions of so many words, with 95 % bands over pictures.
 
-    `ranks` is (numbers, draws, pictures): the rank of each picture under several draws of its words.
+    `ranks` is (numbers, draws, pictures): the rank of each picture under several draws of its words. The typical rank
+    is the geometric mean.
     """
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots()
-    parts = []
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, axes = figure.subplots(1, 2)
+    mean, low, high = np.exp([bootstrap(np.log(of).mean(0)) for of in ranks]).T
+    left.plot(numbers, mean, color=COLOURS[2], marker="o")
+    left.fill_between(numbers, low, high, color=COLOURS[2], alpha=0.2, linewidth=0)
+    left.set(xlabel="words in the caption", ylabel="rank of the target, geometric mean", ylim=(0, None), xticks=numbers)
+    parts = [f"typical rank: {', '.join(f'{rank:.1f} with {n}' for n, rank in zip(numbers, mean, strict=True))}"]
     for place, (label, best) in enumerate({"first": 1, "among the first five": 5}.items()):
         mean, low, high = np.array([bootstrap((of <= best).mean(0)) for of in ranks]).T
         axes.plot(numbers, mean, color=COLOURS[place], linestyle=STYLES[place], marker="o", label=label)
         axes.fill_between(numbers, low, high, color=COLOURS[place], alpha=0.2, linewidth=0)
         parts.append(f"{label}: {', '.join(f'{share:.2f} with {n}' for n, share in zip(numbers, mean, strict=True))}")
-    axes.set(title=title, xlabel="words in the caption", ylabel="share of pictures", ylim=(0, 1.02), xticks=numbers)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8)
+    axes.set(xlabel="words in the caption", ylabel="share of pictures", ylim=(0, 1.02), xticks=numbers)
+    axes.legend(fontsize=8, loc="lower right")
+    figure.suptitle(title)
+    for panel in (left, axes):
+        panel.grid(alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
     return Picture(figure, title, "; ".join(parts))
 
 

@@ -85,9 +85,10 @@ def test_pictures_are_drawn_with_author_and_licence():
 def test_the_curve_is_the_share_of_ranks_within_the_limit():
     ranks = np.array([[[1, 9] * 5, [3, 9] * 5], [[1, 2] * 5, [1, 2] * 5]])  # (2 numbers, 2 draws, 10 pictures)
     picture = clip_figures.rank_curve("Curve", (1, 2), ranks)
-    first, five = (line.get_ydata().tolist() for line in picture.figure.axes[0].lines)
+    (typical,), (first, five) = ([line.get_ydata().tolist() for line in axes.lines] for axes in picture.figure.axes)
     assert first == [0.25, 0.5] and five == [0.5, 1.0]
-    assert "first: 0.25 with 1, 0.50 with 2" in drawn(picture)
+    assert typical == pytest.approx([(1 * 9 * 3 * 9) ** 0.25, 2**0.5])
+    assert "typical rank: 3.9 with 1, 1.4 with 2; first: 0.25 with 1, 0.50 with 2" in drawn(picture)
 
 
 def test_progress_is_one_display_that_ends_full_and_whose_text_never_changes(monkeypatch):

@@ -55,9 +55,8 @@ def main(name="auto", folder=None):
     for label, function in (("an attempt with its page", attempt_page), ("its ranking alone", ranking)):
         rows = [timed(lambda c=c, f=function: f(gallery, c, 0))[1:] for _ in range(10) for c in CAPTIONS]
         processor, wall = (statistics.median(column) for column in zip(*rows, strict=True))
-        print(
-            f"{label}: {1000 * processor:.0f} ms of processor, {1000 * wall:.0f} ms, {encoding / processor:.0f} times less"
-        )
+        less = f"{encoding / processor:.0f} times less than encoding"
+        print(f"{label}: {1000 * processor:.0f} ms of processor, {1000 * wall:.0f} ms, {less}")
     image = model.preprocess(gallery.photographs[0].image())[None]
     whole = len(gallery) * operations(lambda: model.encode_image(image))
     shares = [whole / operations(lambda c=c: gallery.scores([c])) for c in CAPTIONS]
