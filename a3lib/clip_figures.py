@@ -1,4 +1,7 @@
-"""Figures of the caption notebook: pictures beside scores; each function returns a `plots.Picture`."""
+"""Figures of the caption notebook: pictures beside scores; each function returns a `plots.Picture`.
+
+A `note`, such as the model's label, stands below the figure and at the end of its summary.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +13,7 @@ from a3lib.prompting import bootstrap
 THUMBNAIL = 240  # pixels of the longer side
 
 
-def similarity_matrix(title, photographs, captions, scores):
+def similarity_matrix(title, photographs, captions, scores, note=""):
     """Scores (captions, pictures) as a heat map with the pictures on the axis and a star at the best one of a row."""
     rows, columns = scores.shape
     figure = Figure(figsize=(1.15 * columns + 3, 0.5 * rows + 1.6), layout="constrained")
@@ -28,19 +31,17 @@ def similarity_matrix(title, photographs, captions, scores):
         axes.add_artist(
             AnnotationBbox(OffsetImage(_pixels(photograph), zoom=80 / THUMBNAIL), (column, rows - 0.4), **box)
         )
-    axes.set_title(title)
     right = int((best == np.arange(rows)).sum())
     summary = (
         f"cosines from {scores.min():.2f} to {scores.max():.2f}; {right} of {rows} captions fit their own picture best"
     )
-    return Picture(figure, title, summary)
+    return _noted(figure, title, summary, note)
 
 
-def label_bars(title, photographs, labels, probabilities, k=5):
+def label_bars(title, photographs, labels, probabilities, note="", k=5):
     """The k likeliest labels of each picture as bars under it, its own in orange; probabilities: (pictures, labels)."""
     figure = Figure(figsize=(11, 3.6 * -(-len(photographs) // 4)), layout="constrained")
     panels = figure.subfigures(-(-len(photographs) // 4), 4, squeeze=False)
-    figure.suptitle(title)
     parts = []
     for panel, photograph, row in zip(panels.flat, photographs, probabilities, strict=False):
         picture, bars = panel.subplots(2, 1, height_ratios=[3, 2])
@@ -51,7 +52,7 @@ def label_bars(title, photographs, labels, probabilities, k=5):
         bars.invert_yaxis()
         bars.spines[["top", "right"]].set_visible(False)
         parts.append(f"{photograph.name} {labels[top[0]]} {row[top[0]]:.1f}")
-    return Picture(figure, title, "likeliest label of each picture and its probability: " + "; ".join(parts))
+    return _noted(figure, title, "likeliest label of each picture and its probability: " + "; ".join(parts), note)
 
 
 def retrieval(title, gallery, captions, rankings, target, k=5):
@@ -64,10 +65,10 @@ def retrieval(title, gallery, captions, rankings, target, k=5):
         panel.suptitle(parts[-1], fontsize=11, x=0.01, ha="left")
         for axes, place in zip(panel.subplots(1, k), ranking.top(k), strict=False):
             _draw(axes, gallery.photographs[place], framed=place == target)
-    return Picture(figure, title, "; ".join(parts))
+    return _noted(figure, title, "; ".join(parts), gallery.model.label)
 
 
-def rank_curve(title, numbers, ranks):
+def rank_curve(title, numbers, ranks, note=""):
     """Typical rank, and share of pictures found, by captions of so many words, with 95 % bands over pictures.
 
     `ranks` is (numbers, draws, pictures): the rank of each picture under several draws of its words. The typical rank
@@ -87,11 +88,10 @@ def rank_curve(title, numbers, ranks):
         parts.append(f"{label}: {', '.join(f'{share:.2f} with {n}' for n, share in zip(numbers, mean, strict=True))}")
     axes.set(xlabel="words in the caption", ylabel="share of pictures", ylim=(0, 1.02), xticks=numbers)
     axes.legend(fontsize=8, loc="lower right")
-    figure.suptitle(title)
     for panel in (left, axes):
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
-    return Picture(figure, title, "; ".join(parts))
+    return _noted(figure, title, "; ".join(parts), note)
 
 
 class LiveBar:
@@ -128,3 +128,9 @@ def _draw(axes, photograph, framed=False):
     axes.set_xlabel(photograph.credit.replace(", resized to 384 px at most", "") or photograph.name, fontsize=6)
     for spine in axes.spines.values():
         spine.set(visible=framed, color=COLOURS[1], linewidth=4)
+
+
+def _noted(figure, title, summary, note):
+    figure.suptitle(title)
+    figure.supxlabel(note, fontsize=8, color="#444444")
+    return Picture(figure, title, f"{summary} ({note})" if note else summary)

@@ -68,6 +68,17 @@ def test_retrieval_shows_the_best_pictures_in_order_and_frames_the_target(galler
         framed = [axes.spines["top"].get_visible() for axes in row]
         assert framed == [place == 2 for place in ranking.top(3)]
     assert "“blue”: the target has rank 1, margin +" in drawn(picture)
+    assert gallery.model.label in drawn(picture)  # it is not CLIP, and says so
+
+
+def test_a_note_stands_below_the_figure_and_in_its_summary(gallery):
+    photographs, scores = gallery.photographs[:2], np.eye(2)
+    for picture in (
+        clip_figures.similarity_matrix("Matrix", photographs, ["red", "green"], scores, "not CLIP"),
+        clip_figures.label_bars("Labels", photographs, ["red", "green"], scores, "not CLIP"),
+        clip_figures.rank_curve("Curve", (1,), np.ones((1, 2, 5)), "not CLIP"),
+    ):
+        assert picture.figure.get_supxlabel() == "not CLIP" and drawn(picture).endswith("(not CLIP)")
 
 
 def test_more_places_than_pictures_leave_some_empty(gallery):

@@ -220,3 +220,8 @@ def test_the_bsd_text_stands_with_the_daisies():
 def test_the_licence_covers_the_code_only():
     text = (PACKAGED.parents[2] / "LICENSE").read_text(encoding="utf8")
     assert "covers the code and the prose only" in text and "a3lib/data/gallery/ATTRIBUTION.md" in text
+
+
+def test_an_installed_package_carries_the_pictures():
+    project = (PACKAGED.parents[2] / "pyproject.toml").read_text(encoding="utf8")
+    assert '"data/gallery/*"' in project.partition("[tool.setuptools.package-data]")[2].partition("[tool.ruff]")[0]
