@@ -42,7 +42,7 @@ def hint(gallery, target, number):
 def game_html(gallery, target, attempts, notes=()):
     """The state of a hunt as HTML: target, ranks so far, words and best pictures of the last caption, remarks."""
     size, photograph, words, results = len(gallery), gallery.photographs[target], "", ""
-    outcome = f"<p>Find this picture among {size}: type a caption and press Enter.</p>"
+    outcome = f"<p>Find this picture among {size}: type a caption and press Enter, or ? for a hint.</p>"
     if attempts:
         last, ranks = attempts[-1], [tried.rank for tried in attempts]
         count = ranks.index(1) + 1 if 1 in ranks else len(ranks)
@@ -97,16 +97,21 @@ def _data_address(photograph, side):
 
 
 class CaptionGame:
-    """The hunt as a widget: controls `field`, `choice`, `button`, the page `output`, and the history `attempts`."""
+    """The hunt as a widget: controls `field`, `choice`, `button`, the page `output`, and the history `attempts`.
+
+    Fields that one types into, since JupyterLab takes arrow keys on a list as its own commands: the target is chosen by
+    its file name, and the caption `?` asks for a hint as the button does.
+    """
 
     def __init__(self, gallery, target):
         import ipywidgets
 
-        self.gallery, self.attempts, self.hints = gallery, [], []
-        wide = ipywidgets.Layout(width="95%")
-        self.field = ipywidgets.Text(description="caption", continuous_update=False, layout=wide)
-        names = [(f"{n}: {photograph.name}", n - 1) for n, photograph in enumerate(gallery.photographs, start=1)]
-        self.choice = ipywidgets.Dropdown(options=names, value=target, description="target")
+        self.gallery, self.target, self.attempts, self.hints = gallery, target, [], []
+        wide, names = ipywidgets.Layout(width="95%"), [photograph.name for photograph in gallery.photographs]
+        told = {"description": "caption", "placeholder": "a caption, then Enter; ? for a hint"}
+        self.field = ipywidgets.Text(**told, continuous_update=False, layout=wide)
+        told = {"description": "target", "value": names[target], "options": names}
+        self.choice = ipywidgets.Combobox(**told, continuous_update=False)
         self.button = ipywidgets.Button(description="hint")
         self.output = ipywidgets.HTML()
         self.box = ipywidgets.VBox([self.field, ipywidgets.HBox([self.choice, self.button]), self.output])
@@ -116,18 +121,23 @@ class CaptionGame:
         self._show()
 
     def _try(self, change):
-        tried = attempt(self.gallery, change["new"], self.choice.value)
+        if change["new"].strip() == "?":
+            return self._hint(change)
+        tried = attempt(self.gallery, change["new"], self.target)
         if tried.caption:
             self.attempts.append(tried)
         self._show(() if tried.caption else tried.notes)
 
-    def _choose(self, _):
-        self.attempts, self.hints = [], []
+    def _choose(self, change):
+        try:
+            self.target, self.attempts, self.hints = self.gallery.index(change["new"]), [], []
+        except KeyError as problem:
+            return self._show(problem.args)
         self._show()
 
     def _hint(self, _):
-        self.hints.append(hint(self.gallery, self.choice.value, len(self.hints)))
+        self.hints.append(hint(self.gallery, self.target, len(self.hints)))
         self._show()
 
     def _show(self, notes=()):
-        self.output.value = game_html(self.gallery, self.choice.value, self.attempts, [*notes, *self.hints[-1:]])
+        self.output.value = game_html(self.gallery, self.target, self.attempts, [*notes, *self.hints[-1:]])
