@@ -104,7 +104,7 @@ def split_numbers(frame, seed, held_out=4, validation=128):
     return Parts(train, valid, frame[test])
 
 
-def harder(kind, seed, size=180):
+def harder(kind, seed, size=120):
     """Different seeded expressions, a third of each class: of two numbers from 20 to 99, or `a minus b plus c`."""
     if kind not in HARDER:
         raise ValueError(f"the harder set is one of {', '.join(HARDER)}, not {kind!r}")
@@ -119,8 +119,8 @@ def harder(kind, seed, size=180):
 def load_expressions(path):
     """Read a file of the course (header `,input,label`) -> `Loaded`.
 
-    A row is bad without three fields, with a text that is no expression or came before, or with a label that contradicts
-    the arithmetic. Raises ValueError for another header, FileNotFoundError without a file.
+    A row is bad without three fields, with a text that is no expression or came before, or with a label that
+    contradicts the arithmetic. Raises ValueError for another header, FileNotFoundError without a file.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist: give the path of one of the course's csv files")
