@@ -61,6 +61,12 @@ CELLS = {
     }.items()
 }
 
+HEADS = {  # trained heads on cached features: (settings, pooling)
+    "head published": (TuningSettings(), "pooler"),
+    "head": (PROPER, "pooler"),
+    "head mean": (PROPER, "mean"),
+}
+
 
 class Result(NamedTuple):
     """A finished experiment; the model of a probing cell is the last layer's best regression."""
@@ -97,15 +103,16 @@ def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
     parts = (split_numbers if cell.unseen_numbers else split)(expressions(), seed)
     parts = parts._replace(train=parts.train.head(cell.expressions))
     encoder = cell_encoder(cell, seed, pretrained)
-    begun = time.process_time()
     if cell.probes:
-        model, history, metrics = _probe(encoder, parts, seed)
+        model, history, metrics, training = _probe(encoder, parts, seed)
     else:
         model = make(encoder, seed, cell.pooling).to(best_device())
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not cell.frozen or name.startswith("classifier."))
         train, validation = (encode(encoder, part) for part in parts[:2])
+        begun = time.process_time()
         history = fine_tune(model, train, validation, cell.tuning, seed, on_epoch)
+        training = time.process_time() - begun
         metrics = {} if len(history) < cell.tuning.epochs else _metrics(encoder, model, parts, seed)
     record = {
         "run": cell.name,
@@ -117,7 +124,7 @@ def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
         "seconds": round(time.perf_counter() - start, 2),
         "processor_seconds": {
             "all": round(time.process_time() - cpu, 2),
-            "training": round(time.process_time() - begun, 2),
+            "training": round(training, 2),
         },
         "machine": identity.machine(),
         "versions": {**identity.versions(), **_versions()},
@@ -146,27 +153,32 @@ def _scored(predicted):
 
 def _probe(encoder, parts, seed):
     """Probes of a frozen trunk: heads at both learning rates, and a regression on every layer and pooling."""
-    sides = {"train": parts.train, "validation": parts.validation, "test": parts.test}
-    sides |= {kind: harder(kind, seed) for kind in HARDER}
+    sides = {**parts._asdict(), **{kind: harder(kind, seed) for kind in HARDER}}
+    begun = time.process_time()
     found = {name: features(encoder, side) for name, side in sides.items()}
+    metrics, seconds = {"feature seconds": time.process_time() - begun}, []
     labels = {name: side["label"].to_numpy() for name, side in sides.items()}
-    metrics, best = {}, None
-    for name, settings, pooling in (
-        ("head published", TuningSettings(), "pooler"),
-        ("head", PROPER, "pooler"),
-        ("head mean", PROPER, "mean"),
-    ):
+    for name, (settings, pooling) in HEADS.items():
         vectors = {side: some.of(pooling) for side, some in found.items()}
+        begun = time.process_time()
         head, history = train_head(vectors, labels, settings, seed)
+        seconds.append(time.process_time() - begun)
         metrics[name] = scores(labels["test"], head(features=vectors["test"])[0].argmax(1).tolist())._asdict()
+    models = {}
     for layer, pooling in sorted(found["train"].vectors):
         vectors = {side: some.of(pooling, layer) for side, some in found.items()}
-        model = regression(vectors, labels)
-        predicted = {side: (table, model.predict(vectors[side].numpy()).tolist()) for side, table in sides.items()}
-        metrics[f"{pooling} {layer}"] = _scored({side: one for side, one in predicted.items() if side != "train"})
-        if best is None or metrics[f"{pooling} {layer}"]["validation accuracy"] > best[0]:
-            best = metrics[f"{pooling} {layer}"]["validation accuracy"], f"{pooling} {layer}", model
-    return best[2], history, {**metrics, **metrics[best[1]], "chosen": best[1]}
+        begun = time.process_time()
+        model = models[f"{pooling} {layer}"] = regression(vectors, labels)
+        seconds.append(time.process_time() - begun)
+        predicted = {
+            side: (sides[side], model.predict(vectors[side].numpy()).tolist()) for side in sides if side != "train"
+        }
+        metrics[f"{pooling} {layer}"] = _scored(predicted)
+    chosen = max(models, key=lambda name: metrics[name]["validation accuracy"])
+    metrics |= {**metrics[chosen], "chosen": chosen}
+    for name in models:
+        del metrics[name]["predictions"]  # the chosen one's are enough
+    return models[chosen], history, metrics, max(seconds)
 
 
 def _versions():
