@@ -56,7 +56,7 @@ CELLS = {
         # a quarter or half of the expressions, as many updates
         "brief-128": Cell("", tuning=replace(_MEAN, epochs=12), pooling="mean", expressions=128),
         "brief-256": Cell("", tuning=replace(_MEAN, epochs=6), pooling="mean", expressions=256),
-        **{f"probes-{name}": Cell("", name, probes=True) for name in ("pretrained", "random", *CORPORA)},
+        **{f"probes-{name}": Cell("", name, probes=True) for name in ("pretrained", "random")},
         "probes-unseen": Cell("", probes=True, unseen_numbers=True),
     }.items()
 }
