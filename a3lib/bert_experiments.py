@@ -88,13 +88,11 @@ def cell_identity(cell, seed):
 
 
 def cell_encoder(cell, seed, pretrained=None):
-    """The `Encoder` a cell starts from."""
+    """(the `Encoder` a cell starts from, losses of its continued pretraining in nats)."""
     pretrained = pretrained or load_encoder()
-    if cell.encoder == "pretrained":
-        return pretrained
-    if cell.encoder == "random":
-        return random_encoder(pretrained, seed)
-    return pretrain(pretrained, PretrainingSettings(cell.encoder), seed)[0]
+    if cell.encoder in CORPORA:
+        return pretrain(pretrained, PretrainingSettings(cell.encoder), seed)
+    return random_encoder(pretrained, seed) if cell.encoder == "random" else pretrained, []
 
 
 def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
@@ -102,7 +100,7 @@ def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
     start, cpu = time.perf_counter(), time.process_time()
     parts = (split_numbers if cell.unseen_numbers else split)(expressions(), seed)
     parts = parts._replace(train=parts.train.head(cell.expressions))
-    encoder = cell_encoder(cell, seed, pretrained)
+    encoder, losses = cell_encoder(cell, seed, pretrained)
     if cell.probes:
         model, history, metrics, training = _probe(encoder, parts, seed)
     else:
@@ -114,6 +112,8 @@ def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
         history = fine_tune(model, train, validation, cell.tuning, seed, on_epoch)
         training = time.process_time() - begun
         metrics = {} if len(history) < cell.tuning.epochs else _metrics(encoder, model, parts, seed)
+    if losses:
+        metrics |= _continued(encoder, losses, parts)
     record = {
         "run": cell.name,
         "seed": seed,
@@ -133,10 +133,20 @@ def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
 
 
 def _metrics(encoder, model, parts, seed):
+    """Scores of a fine-tuned model."""
     sides = {"test": parts.test, "validation": parts.validation, **{kind: harder(kind, seed) for kind in HARDER}}
-    return _scored(
-        {name: (side, logits_of(model, encode(encoder, side)).argmax(1).tolist()) for name, side in sides.items()}
-    )
+    predicted = {
+        name: (side, logits_of(model, encode(encoder, side)).argmax(1).tolist()) for name, side in sides.items()
+    }
+    return _scored(predicted)
+
+
+def _continued(encoder, losses, parts):
+    """Losses of continued pretraining, and accuracy of a probe of the encoder it made (last layer, mean pooling)."""
+    vectors = {name: features(encoder, part).of("mean") for name, part in parts._asdict().items()}
+    probe = regression(vectors, {name: part["label"].to_numpy() for name, part in parts._asdict().items()})
+    accuracy = scores(parts.test["label"], probe.predict(vectors["test"].numpy())).accuracy
+    return {"pretraining losses": losses, "probe accuracy": accuracy}
 
 
 def _scored(predicted):
