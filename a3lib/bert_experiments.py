@@ -57,6 +57,7 @@ CELLS = {
         "brief-128": Cell("", tuning=replace(_MEAN, epochs=12), pooling="mean", expressions=128),
         "brief-256": Cell("", tuning=replace(_MEAN, epochs=6), pooling="mean", expressions=256),
         **{f"probes-{name}": Cell("", name, probes=True) for name in ("pretrained", "random")},
+        "brief-unseen": Cell("", tuning=_MEAN, pooling="mean", unseen_numbers=True),
         "probes-unseen": Cell("", probes=True, unseen_numbers=True),
     }.items()
 }
@@ -217,6 +218,8 @@ def main(arguments=None):
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--records", type=Path, required=True, help="file that records are appended to")
     options = parser.parse_args(arguments)
+    if unknown := set(options.cells) - set(CELLS):
+        parser.error(f"unknown cells {', '.join(sorted(unknown))}; there are {', '.join(CELLS)}")
     torch.set_num_threads(1)
     sweep(
         [CELLS[name] for name in options.cells],
