@@ -108,8 +108,8 @@ def error_maps(title, records):
     return Picture(figure, title, "; ".join(parts))
 
 
-def attention_html(encoder, text):
-    """Attention over the words, mean of all heads and layers, as an HTML table: row = query, column = key.
+def attention(encoder, text):
+    """(tokens, their attention (S queries, S keys)), the mean of all heads and layers.
 
     The encoder must have been loaded with attn_implementation="eager". Raises ValueError if it gives no maps.
     """
@@ -119,10 +119,27 @@ def attention_html(encoder, text):
         maps = encoder.model(**inputs, output_attentions=True).attentions  # layers of (1, h, queries, keys)
     if not maps or maps[0] is None:
         raise ValueError("the encoder gives no attention maps: load it with attn_implementation='eager'")
-    mean = torch.stack(maps).mean((0, 1, 2)).tolist()
     words = encoder.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
-    numbered = [f"{place}. {word}" for place, word in enumerate(words, start=1)]
-    return _table("attention: row looks at column", words, dict(zip(numbered, mean, strict=True)))
+    return words, torch.stack(maps).mean((0, 1, 2)).cpu()
+
+
+def prediction(title, text, models, encoder):
+    """Class probabilities of an expression for every model, and the attention of one encoder, as a figure."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    for number, (name, model) in enumerate(models.items()):
+        shares = [float(share) for share in model(table([text]))[0]]
+        places = numpy.arange(len(CLASSES)) + number / (len(models) + 1)
+        left.bar(places, shares, 1 / (len(models) + 1), color=COLOURS[number], label=name)
+    left.set_xticks(range(len(CLASSES)), CLASSES)
+    plots._label(left, f"{text}: probabilities", "", "")
+    left.legend(fontsize=7)
+    words, maps = attention(encoder, text)
+    right.imshow(maps.numpy(), cmap="Blues", vmin=0)
+    right.set_xticks(range(len(words)), words, rotation=45)
+    right.set_yticks(range(len(words)), words)
+    right.set(title="attention: row looks at column")
+    return Picture(figure, title, f"{len(models)} models on {text}")
 
 
 def _table(caption, columns, rows):
@@ -153,7 +170,10 @@ def explorer_html(text, models, encoder):
     truth = CLASSES[expression["label"][0]]
     shares = {name: [float(share) for share in model(expression)[0]] for name, model in models.items()}
     result = f"<p><b>{html.escape(text)}</b> is {truth}</p>{_table('probability of each class', CLASSES, shares)}"
-    return f"<div role='status' aria-live='polite'>{result}{attention_html(encoder, text)}</div>"
+    words, maps = attention(encoder, text)
+    numbered = [f"{place}. {word}" for place, word in enumerate(words, start=1)]
+    maps = _table("attention: row looks at column", words, dict(zip(numbered, maps.tolist(), strict=True)))
+    return f"<div role='status' aria-live='polite'>{result}{maps}</div>"
 
 
 def explorer(models, encoder, text):

@@ -10,7 +10,7 @@ from tiny_bert import tiny_encoder
 from a3lib import bert_figures, plots
 from a3lib.arithmetic import expressions, split
 from a3lib.bert import SentenceClassifier, encode
-from a3lib.bert_figures import attention_html, curves, error_maps, explorer, explorer_html, intervals
+from a3lib.bert_figures import attention, curves, error_maps, explorer, explorer_html, intervals, prediction
 from a3lib.encoders import Encoder
 from a3lib.tuning import TuningHistory, TuningSettings, fine_tune, logits_of
 
@@ -100,7 +100,7 @@ def test_an_encoder_without_maps_is_told():
     model = tiny_encoder().model
     model.set_attn_implementation("sdpa")
     with pytest.raises(ValueError, match="eager"):
-        attention_html(Encoder(model, ENCODER.tokenizer, "", ""), "one plus two")
+        attention(Encoder(model, ENCODER.tokenizer, "", ""), "one plus two")
 
 
 def test_typing_changes_the_explorer():
@@ -111,10 +111,20 @@ def test_typing_changes_the_explorer():
     assert "is negative" in output.value
 
 
-def test_row_sums_of_attention_are_one():
+def test_attention_is_the_mean_of_heads_and_layers():
     with torch.inference_mode():
         inputs, _ = encode(ENCODER, expressions().head(1)).batch(torch.tensor([0]))
         maps = ENCODER.model(**inputs, output_attentions=True).attentions
-    page = attention_html(ENCODER, "zero plus zero")
-    mean = torch.stack(maps).mean((0, 1, 2))[1]
-    assert shares(page, "2. zero") == pytest.approx([100 * value for value in mean.tolist()], abs=0.6)
+    words, mean = attention(ENCODER, "zero plus zero")
+    assert words == ["[CLS]", "zero", "plus", "zero", "[SEP]"]
+    assert torch.allclose(mean, sum(layer[0].mean(0) for layer in maps) / len(maps), atol=1e-6)
+    assert torch.allclose(mean.sum(1), torch.ones(5), atol=1e-5)
+
+
+def test_the_figure_of_a_prediction_has_a_bar_for_every_class_and_model():
+    two = {"one": MODELS["fine-tuned"], "two": MODELS["fine-tuned"]}
+    picture = prediction("t", "one plus two", two, ENCODER)
+    left, right = picture.figure.axes
+    heights = [bar.get_height() for bar in left.patches]
+    assert len(heights) == 6 and sum(heights[:3]) == pytest.approx(1, abs=1e-5) and heights[:3] == heights[3:]
+    assert right.images[0].get_array().shape == (5, 5) and picture.summary == "2 models on one plus two"
