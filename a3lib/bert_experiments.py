@@ -39,18 +39,17 @@ class Cell:
 
 
 _MEAN = TuningSettings(learning_rate=4e-4)  # eight times the published rate; else as published
-_SELECTION = {
-    f"select-{rate:g}-{epochs}": Cell("", tuning=TuningSettings(rate, epochs), pooling="mean")
-    for rate in (2e-4, 4e-4)
-    for epochs in (6, 12)
-}
+# rate, epochs and batch size that were tried with the mean of the states
+_CANDIDATES = ((2e-4, 6, 32), (2e-4, 12, 32), (4e-4, 6, 32), (4e-4, 12, 32), (4e-4, 20, 32), (2e-4, 20, 16))
 CELLS = {
     name: replace(cell, name=name)
     for name, cell in {
         "published": Cell(""),
         "published-frozen": Cell("", frozen=True),
         "published-random": Cell("", "random"),
-        **_SELECTION,
+        **{
+            f"select-{r:g}-{e}-{b}": Cell("", tuning=TuningSettings(r, e, b), pooling="mean") for r, e, b in _CANDIDATES
+        },
         "brief": Cell("", tuning=_MEAN, pooling="mean"),
         **{f"brief-{name}": Cell("", name, _MEAN, "mean") for name in ("random", *CORPORA)},
         # a quarter or half of the expressions, as many updates
