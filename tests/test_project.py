@@ -28,7 +28,7 @@ def test_modules_are_small():
     sources = {path.name: path.read_text(encoding="utf8") for path in MODULES}
     assert max(len(source.splitlines()) for source in sources.values()) <= 250
     code = [line for source in sources.values() for line in code_text(source).splitlines() if line]
-    assert len(code) <= 3000  # of code: docstrings and comments are as long as they need to be
+    assert len(code) <= 4000  # of code: docstrings and comments are as long as they need to be
 
 
 def test_the_address_is_the_same_everywhere():
