@@ -39,6 +39,8 @@ def progress(title, history):
     right.plot(epochs, history.balanced, "s--", color=COLOURS[1], label="balanced accuracy")
     plots._label(left, title, f"epoch, of {history.epochs}", "training loss (nats)")
     plots._label(right, "validation", f"epoch, {history.seconds[-1]:.0f} s on {history.device}", "")
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     right.set_ylim(0, 1.02)
     right.legend(fontsize=8)
     last = f"training loss {history.train[-1]:.3f}, validation accuracy {history.accuracy[-1]:.3f}"
@@ -60,7 +62,10 @@ def curves(title, panels, xlabel, references=(), log=False):
             axes.fill_between(x, values.min(0), values.max(0), color=COLOURS[number % 7], alpha=0.15, linewidth=0)
             parts.append(f"{label}, {caption}: {' '.join(f'{value:.2f}' for value in values.mean(0))}")
         plots._label(axes, caption, xlabel, "")
-        axes.set_xscale("log", base=2) if log else axes.set_xticks(x)
+        if log:
+            axes.set_xscale("log")
+            axes.minorticks_off()
+        axes.set_xticks(x, [str(one) for one in x])
     for name, y in references:
         axes.axhline(y, color=COLOURS[6], linewidth=0.8, linestyle=":")
         axes.annotate(name, (x[0], y), xytext=(0, 2), textcoords="offset points", fontsize=7)
@@ -97,8 +102,8 @@ def error_maps(title, records):
     figure = Figure(figsize=(9, 4), layout="constrained")
     share, parts = numpy.divide(wrong, seen, out=numpy.full(800, numpy.nan), where=seen > 0).reshape(2, 20, 20), []
     for axes, sign, one in zip(figure.subplots(1, 2), SIGNS, share, strict=True):
-        axes.set_facecolor("#dddddd")  # never in a test set
-        image = axes.imshow(one, cmap="cividis_r", vmin=0, vmax=1)
+        axes.set_facecolor("#bbbbbb")  # never in a test set
+        image = axes.imshow(one, cmap="Blues", vmin=0, vmax=1)
         axes.set(title=f"a {sign} b", xlabel="b", ylabel="a", xticks=range(0, 20, 3), yticks=range(0, 20, 3))
         half = slice(0, 400) if sign == "plus" else slice(400, 800)
         parts.append(f"{sign}: {wrong[half].sum():.0f} of {seen[half].sum():.0f} wrong")

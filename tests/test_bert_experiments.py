@@ -106,3 +106,26 @@ def test_the_command_line_names_unknown_cells(tmp_path, capsys):
     with pytest.raises(SystemExit):
         experiments.main(["no-such-cell", "--records", str(tmp_path / "records.jsonl")])
     assert "unknown cells no-such-cell" in capsys.readouterr().err
+
+
+def test_the_chosen_candidate_is_decided_by_validation_and_gets_all_seeds(tmp_path, monkeypatch):
+    def record(name, seed, accuracy, loss):
+        metrics = {"validation accuracy": accuracy, "accuracy": 1 - accuracy}
+        return {"run": name, "seed": seed, "metrics": metrics, "history": {"loss": [9.0, loss]}}
+
+    candidates = [name for name in experiments.CELLS if name.startswith("select-")]
+    some = [record(name, 0, 0.9, 0.5) for name in candidates]
+    assert experiments.chosen([*some[1:], record(candidates[0], 0, 0.9, 0.4)]) == candidates[0]
+    assert experiments.chosen([*some[1:], record(candidates[0], 0, 0.91, 0.6)]) == candidates[0]
+    assert (
+        experiments.chosen([*some, record(candidates[1], 1, 1.0, 0.1), record("brief", 0, 1.0, 0.1)]) == candidates[0]
+    )
+    asked = []
+    monkeypatch.setattr(
+        experiments, "sweep", lambda cells, seeds, *_: asked.extend((c.name, len(seeds)) for c in cells)
+    )
+    monkeypatch.setattr(experiments, "read_records", lambda path: some)
+    experiments.main(["--records", str(tmp_path / "records.jsonl")])
+    assert dict(asked[: len(candidates)]) == dict.fromkeys(candidates, 1)
+    rest = dict(asked[len(candidates) :])
+    assert rest[candidates[0]] == rest["brief"] == 5 and rest["published-frozen"] == 20 and candidates[1] not in rest

@@ -18,20 +18,12 @@ def test_records_are_current_and_none_twice():
 
 
 def test_every_cell_has_its_seeds():
-    """Five, but for the candidates of the selection that were not chosen."""
-    for name in experiments.CELLS:
-        seeds = [record["seed"] for record in records.of_run(RECORDED, name)]
-        assert seeds == list(range(5)) or (name.startswith("select-") and seeds == [0])
-    assert (
-        sum(len(records.of_run(RECORDED, name)) == 5 for name in experiments.CELLS if name.startswith("select-")) == 1
-    )
-
-
-def test_the_recipe_with_five_seeds_is_the_best_on_validation():
-    candidates = [name for name in experiments.CELLS if name.startswith("select-")]
-    first = {name: records.of_run(RECORDED, name)[0] for name in candidates}
-    best = max(candidates, key=lambda n: (first[n]["metrics"]["validation accuracy"], -first[n]["history"]["loss"][-1]))
-    assert len(records.of_run(RECORDED, best)) == 5
+    """Candidates of the selection one, the chosen one and all others five, the frozen run twenty."""
+    best = experiments.chosen(RECORDED)
+    for name, cell in experiments.CELLS.items():
+        wanted = experiments.FROZEN_SEEDS if cell.frozen else experiments.SEEDS
+        wanted = [0] if name.startswith("select-") and name != best else wanted
+        assert [record["seed"] for record in records.of_run(RECORDED, name)] == list(wanted), name
 
 
 def test_a_recorded_run_is_measured_again():
