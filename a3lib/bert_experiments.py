@@ -21,8 +21,7 @@ from a3lib.tuning import TuningSettings, fine_tune, logits_of
 
 CODE = ("arithmetic", "bert", "tuning")  # whose source decides a fine-tuned result; others use more
 SEEDS = range(5)
-# what a frozen run ends at is mostly the head it was given, and five do not show the spread; 5 is the notebook's own
-FROZEN_SEEDS = (*range(5), *range(6, 21))
+FROZEN_SEEDS = (*range(5), *range(6, 21))  # the head's start decides, and five show little; 5 is the notebook's own
 
 
 @dataclass(frozen=True)
