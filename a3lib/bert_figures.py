@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from a3lib import plots
-from a3lib.arithmetic import CLASSES, SIGNS, UNITS, table
+from a3lib.arithmetic import CLASSES, SIGNS, expressions, table
 from a3lib.bert import encode
 from a3lib.claims import interval
 from a3lib.plots import COLOURS, STYLES, Picture
@@ -16,17 +16,8 @@ from a3lib.plots import COLOURS, STYLES, Picture
 class LiveCurve(plots.LiveCurve):
     """Callback of `tuning.fine_tune` that draws training loss and validation accuracy in place."""
 
-    def __call__(self, history):
-        from IPython.display import display
-
-        if len(history) != history.epochs and history.seconds[-1] - self._drawn < self.interval:
-            return
-        self._drawn = history.seconds[-1]
-        data, metadata = plots.bundle(progress(self.title, history), live=True)
-        if self._handle is None:
-            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
-        else:
-            self._handle.update(data, metadata=metadata, raw=True)
+    def __init__(self, title, interval=1.0):
+        super().__init__(title, interval, progress)
 
 
 def progress(title, history):
@@ -37,8 +28,8 @@ def progress(title, history):
     left.plot(epochs, history.train, "o-", color=COLOURS[0])
     right.plot(epochs, history.accuracy, "o-", color=COLOURS[0], label="accuracy")
     right.plot(epochs, history.balanced, "s--", color=COLOURS[1], label="balanced accuracy")
-    plots._label(left, title, f"epoch, of {history.epochs}", "training loss (nats)")
-    plots._label(right, "validation", f"epoch, {history.seconds[-1]:.0f} s on {history.device}", "")
+    plots.label_axes(left, title, f"epoch, of {history.epochs}", "training loss (nats)")
+    plots.label_axes(right, "validation", f"epoch, {history.seconds[-1]:.0f} s on {history.device}", "")
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
     right.set_ylim(0, 1.02)
@@ -61,7 +52,7 @@ def curves(title, panels, xlabel, references=(), log=False):
             axes.plot(x, values.mean(0), marker="osD^v"[number % 5], markersize=4, label=label, **look)
             axes.fill_between(x, values.min(0), values.max(0), color=COLOURS[number % 7], alpha=0.15, linewidth=0)
             parts.append(f"{label}, {caption}: {' '.join(f'{value:.2f}' for value in values.mean(0))}")
-        plots._label(axes, caption, xlabel, "")
+        plots.label_axes(axes, caption, xlabel, "")
         if log:
             axes.set_xscale("log")
             axes.minorticks_off()
@@ -87,14 +78,14 @@ def intervals(title, groups, xlabel, references=()):
         axes.annotate(f" {name}", (x, len(groups) - 0.6), fontsize=8, color=COLOURS[1])
     axes.set_yticks(range(len(groups)), list(groups))
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    plots._label(axes, title, xlabel, "")
+    plots.label_axes(axes, title, xlabel, "")
     return Picture(figure, title, "; ".join(parts))
 
 
 def error_maps(title, records):
     """Share of wrong test predictions by a (rows) and b (columns), for plus and for minus, over records."""
     wrong, seen = numpy.zeros((2, 800))
-    labels = table([f"{a} {sign} {b}" for sign in SIGNS for a in UNITS for b in UNITS])["label"].to_numpy()
+    labels = expressions()["label"].to_numpy()
     for record in records:
         index, predicted = numpy.array(record["metrics"]["predictions"]).T
         seen[index] += 1
@@ -137,7 +128,7 @@ def prediction(title, text, models, encoder):
         places = numpy.arange(len(CLASSES)) + number / (len(models) + 1)
         left.bar(places, shares, 1 / (len(models) + 1), color=COLOURS[number], label=name)
     left.set_xticks(range(len(CLASSES)), CLASSES)
-    plots._label(left, f"{text}: probabilities", "", "")
+    plots.label_axes(left, f"{text}: probabilities", "", "")
     left.legend(fontsize=7)
     words, maps = attention(encoder, text)
     right.imshow(maps.numpy(), cmap="Blues", vmin=0)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from a3lib.plots import COLOURS, STYLES, Picture, bundle
+from a3lib.plots import COLOURS, STYLES, InPlace, Picture
 from a3lib.prompting import bootstrap
 
 THUMBNAIL = 240  # pixels of the longer side
@@ -98,22 +98,16 @@ class LiveBar:
     """Progress of `Gallery` as a bar in place, drawn ten times in all."""
 
     def __init__(self, title):
-        self.title, self._handle = title, None
+        self.title, self._show = title, InPlace()
 
     def __call__(self, done, total):
-        from IPython.display import display
-
         if done != total and done % -(-total // 10):
             return
         figure = Figure(figsize=(7, 0.6))
         axes = figure.subplots()
         axes.barh([0], [done], color=COLOURS[2])
         axes.set(xlim=(0, total), yticks=[], title=f"{self.title}: {done} of {total}")
-        data, metadata = bundle(Picture(figure, self.title, f"{done} of {total} pictures are done"), live=True)
-        if self._handle is None:
-            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
-        else:
-            self._handle.update(data, metadata=metadata, raw=True)
+        self._show(Picture(figure, self.title, f"{done} of {total} pictures are done"))
 
 
 def _pixels(photograph):

@@ -40,28 +40,39 @@ def show(picture, live=False):
     display(data, metadata=metadata, raw=True)
 
 
-class LiveCurve:
-    """Callback of `training.fit` that draws the curves of a run in place, progress included.
+class InPlace:
+    """A live picture in the notebook that each call replaces by a new one."""
 
-    Drawing takes a tenth of a second, so it is done once a second at most, and at the end.
-    """
+    def __init__(self):
+        self._handle = None
 
-    def __init__(self, title, interval=1.0):
-        self.title, self.interval = title, interval
-        self._handle, self._drawn = None, 0.0
-
-    def __call__(self, history):
+    def __call__(self, picture):
         from IPython.display import display
 
-        done = len(history) == history.epochs
-        if not done and history.seconds[-1] - self._drawn < self.interval:
-            return
-        self._drawn = history.seconds[-1]
-        data, metadata = bundle(progress(self.title, history), live=True)
+        data, metadata = bundle(picture, live=True)
         if self._handle is None:
             self._handle = display(data, metadata=metadata, raw=True, display_id=True)
         else:
             self._handle.update(data, metadata=metadata, raw=True)
+
+
+class LiveCurve:
+    """Callback of a training that draws its history in place, progress included: `draw(title, history)` -> `Picture`.
+
+    Drawing takes a tenth of a second, so it is done once a second at most, and at the end. Without `draw` these are the
+    curves of `training.fit`.
+    """
+
+    def __init__(self, title, interval=1.0, draw=None):
+        self.title, self.interval, self.draw = title, interval, draw or progress
+        self._show, self._drawn = InPlace(), 0.0
+
+    def __call__(self, history):
+        done = len(history) == history.epochs
+        if not done and history.seconds[-1] - self._drawn < self.interval:
+            return
+        self._drawn = history.seconds[-1]
+        self._show(self.draw(self.title, history))
 
     def finish(self, history):
         """Draw the last state, for a run that stopped before its last epoch."""
@@ -81,7 +92,7 @@ def progress(title, history):
     ):
         axes.plot(history.updates, values, color=colour, linestyle=style, label=label)
     axes.plot(history.updates[history.best], history.per_token[history.best], "o", color=COLOURS[1], label="kept model")
-    _label(axes, title, "gradient steps", "loss (nats)")
+    label_axes(axes, title, "gradient steps", "loss (nats)")
     axes.legend(fontsize=8)
     done, seconds = len(history), history.seconds[-1]
     bar.barh([0], [done], color=COLOURS[2])
@@ -107,7 +118,7 @@ def word_lengths(words):
         axes.bar(np.arange(longest + 1) + (number - 0.5) * width, share, width, color=COLOURS[number], label=name)
         parts.append(f"{name} has {len(some):,} words, mean length {np.mean(lengths):.1f}, longest {max(lengths)}")
     axes.set_xticks(range(0, longest + 1, 2))
-    _label(axes, "Word lengths", "characters", "share of words")
+    label_axes(axes, "Word lengths", "characters", "share of words")
     axes.legend()
     return Picture(figure, "Word lengths", "; ".join(parts))
 
@@ -136,7 +147,7 @@ def loss_curves(title, records, metrics, live=None):
                 axes.plot(
                     live[label].updates, getattr(live[label], metric), linewidth=0.7, label=f"{label}, live", **look
                 )
-        _label(axes, caption, "gradient steps", "loss (nats)" if axes is panels[0] else "")
+        label_axes(axes, caption, "gradient steps", "loss (nats)" if axes is panels[0] else "")
     panels[-1].legend(fontsize=8)
     return Picture(figure, title, "lowest loss, mean of the seeds: " + "; ".join(parts))
 
@@ -158,7 +169,7 @@ def accuracy_by_group(title, groups, column, xlabel, order=None):
         axes.errorbar(places, mean, spread, color=COLOURS[number], fmt=marker, capsize=2, label=label)
         parts.append(f"{label} from {mean.iloc[0]:.0%} at {share.index[0]} to {mean.iloc[-1]:.0%} at {share.index[-1]}")
     axes.set_xticks(np.arange(len(share)), [str(value) or "none" for value in share.index])
-    _label(axes, title, xlabel, "exactly right words")
+    label_axes(axes, title, xlabel, "exactly right words")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(fontsize=8)
     return Picture(figure, title, "; ".join(parts))
@@ -183,7 +194,8 @@ def _figure(size):
     return figure, figure.subplots()
 
 
-def _label(axes, title, xlabel, ylabel):
+def label_axes(axes, title, xlabel, ylabel):
+    """Title and names of the axes, a light grid, no frame above and at the right."""
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

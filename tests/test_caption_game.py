@@ -3,11 +3,11 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import ipywidgets
 import pytest
 from fake_clip import COLOURS, FakeClip, paint
+from html_page import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,40 +26,6 @@ def gallery(tmp_path_factory):
 @pytest.fixture(scope="module")
 def packaged():
     return Gallery(FakeClip(), limit=8, cache=None)
-
-
-class Page(HTMLParser):
-    """Text, notes, pictures and tags of a page, as a browser reads them; tags must close."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.images, self.notes, self.tags, self.open, self.attributes = "", [], [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += [name for name, _ in attributes]
-        if tag == "img":
-            self.images.append(dict(attributes))
-        elif tag == "li":
-            self.notes.append("")
-        if tag == "svg":
-            self.curve = dict(attributes)["aria-label"]
-        if tag not in ("br", "img"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-        if "li" in self.open:
-            self.notes[-1] += data
 
 
 def page(game):

@@ -1,12 +1,12 @@
 """The translator widget: what is typed is translated by the chosen model, and shown as text whatever it holds."""
 
 import re
-from html.parser import HTMLParser
 
 import IPython.display
 import ipywidgets
 import pytest
 import torch
+from html_page import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,34 +25,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-class Page(HTMLParser):
-    """Text, tags and notes of a page, as a browser reads them; raises AssertionError for tags that do not close."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.tags, self.notes, self.bold, self.open = "", [], [], "", []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        if tag != "br":
-            self.open.append(tag)
-        if tag == "li":
-            self.notes.append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-        if "li" in self.open:
-            self.notes[-1] += data
-        if "b" in self.open and "em" not in self.open:
-            self.bold += data
 
 
 def page(text, model=MODEL):

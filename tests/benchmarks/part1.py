@@ -10,6 +10,7 @@ import sys
 import time
 
 import textbook
+import textbook_losses
 import torch
 
 from a3lib import decoding, experiments, gru
@@ -65,37 +66,12 @@ def seconds_per_update(name, rounds=ROUNDS):
     return tuple(statistics.fmean(side) for side in zip(*times, strict=True))
 
 
-def train_textbook(name, seed=0, epochs=50):
-    """The published recipe on the textbook side: seconds, and validation losses (per token, bucket mean) by epoch."""
-    _, _, plain, batches, data = two_sides(name, seed)
-    settings = experiments.RUNS[name].training
-    pairs = [(indices(word), indices(translation)) for word, translation in data.validation]
-    validation = textbook.bucket_batches(pairs, settings.batch_size)
-    adam = torch.optim.Adam(plain.parameters(), lr=settings.learning_rate)
-    seconds, per_token, bucket_mean = 0.0, [], []
-    for _ in range(epochs):
-        start = time.perf_counter()
-        for group in adam.param_groups:
-            group["lr"] *= settings.decay
-        for batch in batches:
-            textbook.update(plain, adam, *batch)
-        seconds += time.perf_counter() - start  # its evaluation is left out in its favour
-        with torch.no_grad():
-            losses = [(textbook.loss(plain, *batch).item(), batch[1].numel()) for batch in validation]
-        per_token.append(sum(loss * n for loss, n in losses) / sum(n for _, n in losses))
-        bucket_mean.append(statistics.fmean(loss for loss, _ in losses))
-        best = min(range(len(bucket_mean)), key=bucket_mean.__getitem__)
-        if len(bucket_mean) - 1 - best > settings.patience:
-            break
-    return seconds, per_token, bucket_mean
-
-
 def time_to_textbook_loss(name="gru-small"):
     """(our seconds to the textbook's final loss per token, its seconds for all its epochs, that loss).
 
     Ours: the same model and data, batches of mixed lengths; evaluation after every epoch included.
     """
-    seconds, per_token, _ = train_textbook(name)
+    seconds, per_token, _ = textbook_losses.train(name, seed=0)
     run = experiments.RUNS[name]
     data = experiments.run_split(run, seed=0)
     settings = TrainingSettings(batches="padded", batch_size=64, updates_per_epoch=40, monitor="per_token")

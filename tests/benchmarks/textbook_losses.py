@@ -24,7 +24,10 @@ FILE = Path(__file__).with_suffix(".jsonl")
 
 
 def train(name, seed):
-    """One run -> its record: the lowest bucket mean of any epoch, and the seconds of the updates alone."""
+    """One run -> seconds of its updates (evaluation is left out in its favour), validation losses by epoch.
+
+    The losses are two lists: per token, and the mean over bucket batches.
+    """
     run, settings = RUNS[name], RUNS[name].training
     model = bench_attention.opponent(run.model)
     model.load_state_dict(build(run.model, seed).state_dict())
@@ -34,11 +37,8 @@ def train(name, seed):
         for side in (data.train, data.validation)
     )
     adam = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    seconds, bucket_mean = 0.0, []
-    for epoch in range(settings.epochs):
-        best = bucket_mean.index(min(bucket_mean)) if bucket_mean else 0
-        if epoch - 1 - best > settings.patience:
-            break
+    seconds, per_token, bucket_mean = 0.0, [], []
+    for _ in range(settings.epochs):
         start = time.perf_counter()
         for group in adam.param_groups:
             group["lr"] *= settings.decay
@@ -46,8 +46,12 @@ def train(name, seed):
             textbook.update(model, adam, *batch)
         seconds += time.perf_counter() - start
         with torch.no_grad():
-            bucket_mean.append(statistics.fmean(textbook.loss(model, *batch).item() for batch in validation))
-    return {"run": name, "seed": seed, "bucket_mean": min(bucket_mean), "seconds": round(seconds, 1)}
+            losses = [(textbook.loss(model, *batch).item(), batch[1].numel()) for batch in validation]
+        per_token.append(sum(loss * n for loss, n in losses) / sum(n for _, n in losses))
+        bucket_mean.append(statistics.fmean(loss for loss, _ in losses))
+        if len(bucket_mean) - 1 - bucket_mean.index(min(bucket_mean)) > settings.patience:
+            break
+    return seconds, per_token, bucket_mean
 
 
 if __name__ == "__main__":
@@ -59,6 +63,7 @@ if __name__ == "__main__":
     for seed in range(5):
         for name in names:
             if (name, seed) not in known:
-                record = train(name, seed)
+                seconds, _, bucket_mean = train(name, seed)
+                record = {"run": name, "seed": seed, "bucket_mean": min(bucket_mean), "seconds": round(seconds, 1)}
                 append_record(FILE, record)
                 print(record, flush=True)
