@@ -184,7 +184,7 @@ def position_map(encodings):
     axes.set(title="Positions as waves", xlabel="place", ylabel="number of the vector")
     changes = np.abs(np.diff(encodings, axis=0)).mean(0)
     told = (
-        f"from one to the next the first number changes by {changes[0]:.2f} on average, the last by {changes[-1]:.4f}"
+        f"from one to the next the first number changes by {changes[0]:.2f} on average, the last by {changes[-1]:.0e}"
     )
     return Picture(figure, "Positions as waves", f"{len(encodings)} places; {told}")
 
