@@ -21,6 +21,7 @@ from a3lib.tuning import TuningSettings, fine_tune, logits_of
 
 CODE = ("arithmetic", "bert", "tuning")  # whose source decides a fine-tuned result; others use more
 SEEDS = range(5)
+FRESH = range(30, 35)  # the recipe is chosen and tested on splits that decided nothing before
 FROZEN_SEEDS = (*range(5), *range(6, 21))  # the head's start decides, and five show little; 5 is the notebook's own
 
 
@@ -40,23 +41,21 @@ class Cell:
 
 
 _MEAN = TuningSettings(learning_rate=4e-4)  # eight times the published rate; else as published
-# rate, epochs and batch size that were tried with the mean of the states
-_CANDIDATES = ((2e-4, 6, 32), (2e-4, 12, 32), (4e-4, 6, 32), (4e-4, 12, 32), (4e-4, 20, 32), (2e-4, 20, 16))
+_CANDIDATES = [(rate, epochs) for rate in (2e-4, 4e-4) for epochs in (10, 20)]  # with batches of 16
 CELLS = {
     name: replace(cell, name=name)
     for name, cell in {
         "published": Cell(""),
         "published-frozen": Cell("", frozen=True),
         "published-random": Cell("", "random"),
-        **{
-            f"select-{r:g}-{e}-{b}": Cell("", tuning=TuningSettings(r, e, b), pooling="mean") for r, e, b in _CANDIDATES
-        },
+        **{f"select-{r:g}-{e}": Cell("", tuning=TuningSettings(r, e, 16), pooling="mean") for r, e in _CANDIDATES},
         "brief": Cell("", tuning=_MEAN, pooling="mean"),
         **{f"brief-{name}": Cell("", name, _MEAN, "mean") for name in ("random", *CORPORA)},
         # a quarter or half of the expressions, as many updates
         "brief-128": Cell("", tuning=replace(_MEAN, epochs=12), pooling="mean", expressions=128),
         "brief-256": Cell("", tuning=replace(_MEAN, epochs=6), pooling="mean", expressions=256),
         **{f"probes-{name}": Cell("", name, probes=True) for name in ("pretrained", "random")},
+        "probes-fresh": Cell("", probes=True),  # on the splits of the selection
         "brief-unseen": Cell("", tuning=_MEAN, pooling="mean", unseen_numbers=True),
         "probes-unseen": Cell("", probes=True, unseen_numbers=True),
     }.items()
@@ -199,11 +198,30 @@ def _versions():
     return {"transformers": transformers.__version__, "scikit-learn": sklearn.__version__}
 
 
-def sweep(cells, seeds, path, on_record=None):
-    """Run the cells and seeds that the file has no record of, one after another, and append each record as it comes."""
+def seeds_of(cell):
+    """The seeds that are recorded of a cell."""
+    if cell.name.startswith("select-") or cell.name == "probes-fresh":
+        return FRESH
+    return FROZEN_SEEDS if cell.frozen else SEEDS
+
+
+def chosen(recorded):
+    """For every split of the selection the record of the candidate with the best validation accuracy, then loss."""
+    tried = [record for record in recorded if record["run"].startswith("select-")]
+    best = {}
+    for record in sorted(tried, key=lambda r: (r["metrics"]["validation accuracy"], -r["history"]["loss"][-1])):
+        best[record["seed"]] = record
+    return [best[seed] for seed in sorted(best)]
+
+
+def sweep(cells, path, seeds=None, on_record=None):
+    """Run the cells with their own or the given seeds, as far as the file has no record of them.
+
+    Each record is appended as it comes.
+    """
     known, pretrained = {record["identity"] for record in read_records(path)}, load_encoder()
     for cell in cells:
-        for seed in seeds:
+        for seed in seeds or seeds_of(cell):
             if cell_identity(cell, seed) not in known:
                 record = run(cell, seed, pretrained).record
                 append_record(path, record)
@@ -211,26 +229,11 @@ def sweep(cells, seeds, path, on_record=None):
                     on_record(record)
 
 
-def chosen(recorded):
-    """The candidate with the best validation accuracy, then loss, of seed 0 among records."""
-    first = [record for record in recorded if record["run"].startswith("select-") and record["seed"] == 0]
-    return max(first, key=lambda r: (r["metrics"]["validation accuracy"], -r["history"]["loss"][-1]))["run"]
-
-
-def sweep_all(path, on_record=None):
-    """The candidates with one seed, the chosen one with all, and every other cell with all its seeds."""
-    candidates = [name for name in CELLS if name.startswith("select-")]
-    sweep([CELLS[name] for name in candidates], [0], path, on_record)
-    names = [name for name in CELLS if name not in candidates] + [chosen(read_records(path))]
-    for name in names:
-        sweep([CELLS[name]], FROZEN_SEEDS if CELLS[name].frozen else SEEDS, path, on_record)
-
-
 def main(arguments=None):
-    """The command line of `sweep` and, without names of cells, of `sweep_all`."""
+    """The command line of `sweep`; without names of cells it runs all."""
     parser = argparse.ArgumentParser(prog="python -m a3lib.bert_experiments", description="run cells over seeds")
     parser.add_argument("cells", nargs="*", metavar="CELL", help=f"none: all; {', '.join(CELLS)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="of the cells named")
+    parser.add_argument("--seeds", type=int, nargs="+", help="none: those of each cell")
     parser.add_argument("--records", type=Path, required=True, help="file that records are appended to")
     options = parser.parse_args(arguments)
     if unknown := set(options.cells) - set(CELLS):
@@ -240,10 +243,7 @@ def main(arguments=None):
     def tell(record):
         print(record["run"], record["seed"], record["metrics"]["accuracy"], record["processor_seconds"], flush=True)
 
-    if options.cells:
-        sweep([CELLS[name] for name in options.cells], options.seeds, options.records, tell)
-    else:
-        sweep_all(options.records, tell)
+    sweep([CELLS[name] for name in options.cells or CELLS], options.records, options.seeds, tell)
 
 
 if __name__ == "__main__":

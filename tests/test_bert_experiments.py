@@ -84,9 +84,9 @@ def test_identities_are_of_everything_but_the_name():
 def test_a_sweep_goes_on_where_it_stopped_and_its_records_can_be_compared(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "load_encoder", lambda: ENCODER)
     cells, path = [quick("published"), quick("published-random")], tmp_path / "records.jsonl"
-    experiments.sweep(cells, range(3), path)
+    experiments.sweep(cells, path, range(3))
     seen = []
-    experiments.sweep(cells, range(5), path, seen.append)
+    experiments.sweep(cells, path, on_record=seen.append)
     assert [(record["run"], record["seed"]) for record in seen] == [
         (cell.name, seed) for cell in cells for seed in (3, 4)
     ]
@@ -108,24 +108,35 @@ def test_the_command_line_names_unknown_cells(tmp_path, capsys):
     assert "unknown cells no-such-cell" in capsys.readouterr().err
 
 
-def test_the_chosen_candidate_is_decided_by_validation_and_gets_all_seeds(tmp_path, monkeypatch):
+def test_in_every_split_validation_alone_chooses():
     def record(name, seed, accuracy, loss):
-        metrics = {"validation accuracy": accuracy, "accuracy": 1 - accuracy}
+        metrics = {"validation accuracy": accuracy, "accuracy": 1 - accuracy}  # the test side says the contrary
         return {"run": name, "seed": seed, "metrics": metrics, "history": {"loss": [9.0, loss]}}
 
-    candidates = [name for name in experiments.CELLS if name.startswith("select-")]
-    some = [record(name, 0, 0.9, 0.5) for name in candidates]
-    assert experiments.chosen([*some[1:], record(candidates[0], 0, 0.9, 0.4)]) == candidates[0]
-    assert experiments.chosen([*some[1:], record(candidates[0], 0, 0.91, 0.6)]) == candidates[0]
-    assert (
-        experiments.chosen([*some, record(candidates[1], 1, 1.0, 0.1), record("brief", 0, 1.0, 0.1)]) == candidates[0]
-    )
+    first, second = [name for name in experiments.CELLS if name.startswith("select-")][:2]
+    records = [
+        record(first, 30, 0.9, 0.5),
+        record(second, 30, 0.95, 0.9),  # better in accuracy
+        record(second, 31, 0.9, 0.6),
+        record(first, 31, 0.9, 0.4),  # as good in accuracy, better in loss
+        record("brief", 30, 1.0, 0.1),  # no candidate
+    ]
+    assert [(r["seed"], r["run"]) for r in experiments.chosen(records)] == [(30, second), (31, first)]
+    assert experiments.chosen(records[::-1]) == experiments.chosen(records)
+
+
+def test_without_names_the_command_line_runs_every_cell_with_its_own_seeds(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        experiments, "sweep", lambda cells, seeds, *_: asked.extend((c.name, len(seeds)) for c in cells)
-    )
-    monkeypatch.setattr(experiments, "read_records", lambda path: some)
+
+    def cells_and_seeds(cells, path, seeds, tell):
+        asked.extend((cell.name, tuple(seeds or experiments.seeds_of(cell))) for cell in cells)
+
+    monkeypatch.setattr(experiments, "sweep", cells_and_seeds)
     experiments.main(["--records", str(tmp_path / "records.jsonl")])
-    assert dict(asked[: len(candidates)]) == dict.fromkeys(candidates, 1)
-    rest = dict(asked[len(candidates) :])
-    assert rest[candidates[0]] == rest["brief"] == 5 and rest["published-frozen"] == 20 and candidates[1] not in rest
+    seeds = dict(asked)
+    assert list(seeds) == list(experiments.CELLS)
+    fresh = {name for name in seeds if set(seeds[name]) == set(experiments.FRESH)}
+    assert fresh == {name for name in seeds if name.startswith("select-")} | {"probes-fresh"}
+    assert len(seeds["published-frozen"]) == 20 and seeds["brief"] == (0, 1, 2, 3, 4)
+    others = {seed for name in seeds if name not in fresh for seed in seeds[name]}
+    assert others.isdisjoint(experiments.FRESH)

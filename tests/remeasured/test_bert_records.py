@@ -18,15 +18,9 @@ def test_records_are_current_and_none_twice():
 
 
 def test_every_cell_has_its_seeds():
-    """Candidates of the selection one or five, the chosen one and all others five, the frozen run twenty."""
-    best = experiments.chosen(RECORDED)
     for name, cell in experiments.CELLS.items():
-        wanted = experiments.FROZEN_SEEDS if cell.frozen else experiments.SEEDS
         seeds = [record["seed"] for record in records.of_run(RECORDED, name)]
-        if name.startswith("select-") and name != best:
-            assert seeds in ([0], list(experiments.SEEDS)), name
-        else:
-            assert seeds == list(wanted), name
+        assert seeds == list(experiments.seeds_of(cell)), name
 
 
 def test_a_recorded_run_is_measured_again():
