@@ -89,13 +89,14 @@ def train(run, seed, cell=MyGRUCell, on_epoch=None, checkpoints=None, attention=
 def _metrics(model, history, train_side, validation):
     """Metrics of the kept model; the lowest bucket mean of any epoch is what the hand-out reports."""
     frame = predictions(model, validation)
-    test = predictions(model, encode_pairs(load_pairs("test")))
+    test, fresh = (predictions(model, encode_pairs(load_pairs(name))) for name in ("test", "fresh"))
     metrics = {
         "per_token": history.per_token[history.best],
         "bucket_mean": min(history.bucket_mean),
         "word_accuracy": word_accuracy(frame),
         "train_accuracy": word_accuracy(predictions(model, train_side)),
         "test_accuracy": word_accuracy(test),
+        "fresh_accuracy": word_accuracy(fresh),
         "long_accuracy": word_accuracy(test[test["letters"] >= LONG]),
     }
     groups = frame.groupby(["letters", "cluster"])["correct"].agg(["sum", "size"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-WORD_LISTS = ("small", "large", "test")  # shipped with the package, made by a3lib.word_lists
+WORD_LISTS = ("small", "large", "test", "fresh")  # shipped with the package, made by a3lib.word_lists
 TRAIN_FRACTION = 0.8  # the assignment's 80/20 split
 LONGEST_DOWNLOAD = 64 * 2**20  # bytes; the course's large file has half a megabyte
 _VALID = re.compile(r"[a-z-]+\Z")
@@ -83,7 +83,7 @@ class Pairs:
 
 
 def load_pairs(source, sha256=None):
-    """Load pairs by list name ('small', 'large', 'test'), file path or http(s) URL.
+    """Load pairs by list name ('small', 'large', 'test', 'fresh'), file path or http(s) URL.
 
     A file holds `english piglatin` a line, as the course's files do. Valid unique pairs are kept in their order (a
     word with two different targets keeps both); the rest is counted in `Pairs.dropped`. With `sha256` (hex) the bytes

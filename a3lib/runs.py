@@ -119,6 +119,10 @@ def _recipe_runs():
 
     yield run("recipe-small")
     yield run("recipe-large", "large", 8000, replace(_RECIPE_TRAINING, epochs=8, updates_per_epoch=405))
+    # how fast is it? The same in 300 steps, so that the learning rate is at its top after 30
+    yield run("recipe-brief-small", training=replace(_RECIPE_TRAINING, epochs=12, updates_per_epoch=25))
+    brief = replace(_RECIPE_TRAINING, epochs=6, updates_per_epoch=50)  # validating takes longer there
+    yield run("recipe-brief-large", "large", 8000, brief)
     yield run("recipe-without-joined", joined=0)
     yield run("recipe-without-rotary", positions="sinusoid")
     yield run("recipe-without-copy", copy=False)

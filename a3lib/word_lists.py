@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 SEED = 413  # of every draw; fixed for good, since all records depend on the lists
-SMALL, LARGE, TEST = 3198, 22402, 2000  # words; the sizes of the course's two files, and of the untouched test draw
+SMALL, LARGE, TEST = 3198, 22402, 2000  # words; the sizes of the course's two files, and of the two draws to test on
 LONG = 15  # letters; from here on a word counts as long and every unused one joins the test list
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*\Z")
 
@@ -19,7 +19,7 @@ def _table(name):
 
 
 def word_lists():
-    """Return {'small', 'large', 'test'} -> sorted list of words, drawn from the novels' and SCOWL's tables."""
+    """Return {'small', 'large', 'test', 'fresh'} -> sorted list of words, drawn from the novels' and SCOWL's tables."""
     austen, scowl = _table("austen.tsv"), _table("scowl.tsv")
     novel = {row["word"] for row in austen if int(row["count_sense_and_sensibility"]) > 0}
     common = {row["word"] for row in scowl if row["level"] in ("10", "20")}
@@ -31,7 +31,8 @@ def word_lists():
     unused = {row["word"] for row in austen + scowl} - large
     long = {word for word in unused if len(word.replace("-", "")) >= LONG}
     test = long | set(generator.sample(sorted(unused - long), TEST))
-    return {"small": sorted(small), "large": sorted(large), "test": sorted(test)}
+    fresh = generator.sample(sorted(unused - test), TEST)
+    return {"small": sorted(small), "large": sorted(large), "test": sorted(test), "fresh": sorted(fresh)}
 
 
 def write(folder):

@@ -11,7 +11,7 @@ import pytest
 from a3lib import word_lists
 
 DATA = Path(str(resources.files("a3lib"))) / "data"
-NAMES = ("small", "large", "test")
+NAMES = ("small", "large", "test", "fresh")
 
 
 def rows(name):
@@ -101,6 +101,13 @@ def test_test_list_is_disjoint_and_holds_every_unused_long_word_and_2000_others(
     assert long
     assert {word for word in test if sum(letter != "-" for letter in word) >= 15} == long
     assert len(test - long) == 2000
+
+
+def test_fresh_list_shares_no_word_with_the_others(lists, sources):
+    fresh = set(lists["fresh"])
+    assert len(fresh) == 2000 and fresh <= sources["all"]
+    for name in NAMES[:-1]:
+        assert fresh.isdisjoint(lists[name])
 
 
 def test_licence_and_origin_stand_beside_the_lists():
