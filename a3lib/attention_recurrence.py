@@ -15,7 +15,8 @@ def attending_states(cell, attention, embedding, symbols, memory):
     """States (B, T, H) of a `gru.MyGRUCell` over [embedded symbol; context], from `memory.last`.
 
     symbols (B, T); attention an `AdditiveAttention` or `ScaledDotAttention` asked with the previous state. Gradients
-    are exact, but have none themselves; biases that a softmax cancels (a constant added to all scores) get none.
+    are exact, but have none themselves; biases that a softmax cancels (a constant added to all scores) get none. For
+    float32 and float64, and sources of at least one symbol, as every batch has them; `attention` itself takes the rest.
     """
     H = memory.last.shape[1]
     # g comes doubled, since tanh(x) = 2 sigmoid(2x) - 1 and the library's sigmoid is several times faster than its tanh

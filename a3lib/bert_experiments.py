@@ -2,8 +2,9 @@
 
 import argparse
 import hashlib
+import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from a3lib import identity, weights
 from a3lib.arithmetic import HARDER, expressions, harder, scores, split, split_numbers
 from a3lib.bert import SentenceClassifier, encode
+from a3lib.bert_cells import CELLS, seeds_of
 from a3lib.encoders import load_encoder, random_encoder
 from a3lib.pretraining import CORPORA, PretrainingSettings, corpus, pretrain
 from a3lib.probes import PROPER, features, regression, train_head
@@ -20,46 +22,6 @@ from a3lib.training import best_device
 from a3lib.tuning import TuningSettings, fine_tune, logits_of
 
 CODE = ("arithmetic", "bert", "tuning")  # whose source decides a fine-tuned result; others use more
-SEEDS = range(5)
-FRESH = range(30, 35)  # the recipe is chosen and tested on splits that decided nothing before
-FROZEN_SEEDS = (*range(5), *range(6, 21))  # the head's start decides, and five show little; 5 is the notebook's own
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One experiment but for the seed, which decides split, head, order, dropout, random weights and masking."""
-
-    name: str
-    encoder: str = "pretrained"  # all-MiniLM-L6-v2; 'random': its network, fresh; a corpus: continued on it
-    tuning: TuningSettings = TuningSettings()
-    pooling: str = "pooler"  # as published
-    frozen: bool = False
-    expressions: int = 512  # to train on
-    validation: str = "split"  # the split's 128
-    probes: bool = False  # probes of all layers instead of fine-tuning
-    unseen_numbers: bool = False  # test on expressions with number words that were never trained on
-
-
-_MEAN = TuningSettings(learning_rate=4e-4)  # eight times the published rate; else as published
-_CANDIDATES = [(rate, epochs) for rate in (2e-4, 4e-4) for epochs in (10, 20)]  # with batches of 16
-CELLS = {
-    name: replace(cell, name=name)
-    for name, cell in {
-        "published": Cell(""),
-        "published-frozen": Cell("", frozen=True),
-        "published-random": Cell("", "random"),
-        **{f"select-{r:g}-{e}": Cell("", tuning=TuningSettings(r, e, 16), pooling="mean") for r, e in _CANDIDATES},
-        "brief": Cell("", tuning=_MEAN, pooling="mean"),
-        **{f"brief-{name}": Cell("", name, _MEAN, "mean") for name in ("random", *CORPORA)},
-        # a quarter or half of the expressions, as many updates
-        "brief-128": Cell("", tuning=replace(_MEAN, epochs=12), pooling="mean", expressions=128),
-        "brief-256": Cell("", tuning=replace(_MEAN, epochs=6), pooling="mean", expressions=256),
-        **{f"probes-{name}": Cell("", name, probes=True) for name in ("pretrained", "random")},
-        "probes-fresh": Cell("", probes=True),  # on the splits of the selection
-        "brief-unseen": Cell("", tuning=_MEAN, pooling="mean", unseen_numbers=True),
-        "probes-unseen": Cell("", probes=True, unseen_numbers=True),
-    }.items()
-}
 
 HEADS = {  # trained heads on cached features: (settings, pooling)
     "head published": (TuningSettings(), "pooler"),
@@ -79,7 +41,10 @@ class Result(NamedTuple):
 
 
 def cell_identity(cell, seed):
-    """Hash of all that decides a cell's result."""
+    """Hash of a cell's settings, seed, network file, text and training code.
+
+    A network from a hub is known by its name alone. Not hashed: how random weights are drawn, and `HEADS`.
+    """
     settings = {key: value for key, value in asdict(cell).items() if key != "name"}
     continued = cell.encoder in CORPORA
     data = weights.MINILM.files["model.safetensors"] + (corpus(cell.encoder) if continued else "")
@@ -89,6 +54,8 @@ def cell_identity(cell, seed):
 
 def cell_encoder(cell, seed, pretrained=None):
     """(the `Encoder` a cell starts from, losses of its continued pretraining in nats)."""
+    if cell.encoder not in ("pretrained", "random", *CORPORA):
+        return load_encoder(cell.encoder), []
     pretrained = pretrained or load_encoder()
     if cell.encoder in CORPORA:
         return pretrain(pretrained, PretrainingSettings(cell.encoder), seed)
@@ -198,35 +165,22 @@ def _versions():
     return {"transformers": transformers.__version__, "scikit-learn": sklearn.__version__}
 
 
-def seeds_of(cell):
-    """The seeds that are recorded of a cell."""
-    if cell.name.startswith("select-") or cell.name == "probes-fresh":
-        return FRESH
-    return FROZEN_SEEDS if cell.frozen else SEEDS
-
-
-def chosen(recorded):
-    """For every split of the selection the record of the candidate with the best validation accuracy, then loss."""
-    tried = [record for record in recorded if record["run"].startswith("select-")]
-    best = {}
-    for record in sorted(tried, key=lambda r: (r["metrics"]["validation accuracy"], -r["history"]["loss"][-1])):
-        best[record["seed"]] = record
-    return [best[seed] for seed in sorted(best)]
-
-
 def sweep(cells, path, seeds=None, on_record=None):
     """Run the cells with their own or the given seeds, as far as the file has no record of them.
 
-    Each record is appended as it comes.
+    Each record is appended as it comes; an interrupted run leaves none and raises KeyboardInterrupt.
     """
     known, pretrained = {record["identity"] for record in read_records(path)}, load_encoder()
     for cell in cells:
-        for seed in seeds or seeds_of(cell):
-            if cell_identity(cell, seed) not in known:
-                record = run(cell, seed, pretrained).record
-                append_record(path, record)
-                if on_record:
-                    on_record(record)
+        for seed in seeds_of(cell) if seeds is None else seeds:
+            if cell_identity(cell, seed) in known:
+                continue
+            record = run(cell, seed, pretrained).record
+            if len(record["history"]["seconds"]) < record["history"]["epochs"]:
+                raise KeyboardInterrupt
+            append_record(path, record)
+            if on_record:
+                on_record(record)
 
 
 def main(arguments=None):
@@ -243,7 +197,10 @@ def main(arguments=None):
     def tell(record):
         print(record["run"], record["seed"], record["metrics"]["accuracy"], record["processor_seconds"], flush=True)
 
-    sweep([CELLS[name] for name in options.cells or CELLS], options.records, options.seeds, tell)
+    try:
+        sweep([CELLS[name] for name in options.cells or CELLS], options.records, options.seeds, tell)
+    except KeyboardInterrupt:
+        sys.exit("interrupted: the same command goes on from here")
 
 
 if __name__ == "__main__":

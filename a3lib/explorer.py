@@ -22,10 +22,14 @@ ABOUT = ["word", "target", "letters", "cluster", "hyphen", "frequency"]  # a tab
 def word_table(models, pairs):
     """A pandas table, one row a word: word, target, letters, cluster, hyphen, frequency, then each model's output.
 
-    `frequency` counts the word in Jane Austen's six novels; `models` maps names to translators.
+    `frequency` counts the word in Austen's six novels; `models` maps names to translators. Raises ValueError without
+    a model, or for one that has the name of another column.
     """
     import pandas
 
+    if not models or (taken := set(models) & set(ABOUT)):
+        problem = f"no model may be called {', '.join(sorted(taken))}" if models else "there is no model to look at"
+        raise ValueError(f"{problem}: give {{name: translator}}")
     encoded = encode_pairs(pairs)
     with one_thread():
         found = {name: predictions(model, encoded) for name, model in models.items()}
@@ -71,9 +75,14 @@ def chosen_html(table):
 
 
 def failure_explorer(table):
-    """Controls that `choose` from a `word_table`; the last child is the `chosen_html` of what they choose."""
+    """Controls that `choose` from a `word_table`; the last child is the `chosen_html` of what they choose.
+
+    Raises ValueError for a table without a word.
+    """
     import ipywidgets
 
+    if table.empty:
+        raise ValueError("the table has no word to choose from: give word_table some pairs")
     longest, clusters = int(table["letters"].max()), table["cluster"].value_counts().index
     named = [("any", None), *((cluster or "none", cluster) for cluster in clusters)]
     letters = ipywidgets.IntRangeSlider(value=(1, longest), min=1, max=longest, description="letters")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_bert import tiny_encoder
 
+from a3lib import bert_cells, claims, pretraining, tuning, weights
 from a3lib import bert_experiments as experiments
-from a3lib import claims, pretraining
 from a3lib.arithmetic import expressions, scores
 from a3lib.records import of_run, read_records
 from a3lib.tuning import TuningSettings
@@ -108,35 +108,86 @@ def test_the_command_line_names_unknown_cells(tmp_path, capsys):
     assert "unknown cells no-such-cell" in capsys.readouterr().err
 
 
-def test_in_every_split_validation_alone_chooses():
-    def record(name, seed, accuracy, loss):
-        metrics = {"validation accuracy": accuracy, "accuracy": 1 - accuracy}  # the test side says the contrary
-        return {"run": name, "seed": seed, "metrics": metrics, "history": {"loss": [9.0, loss]}}
+def test_an_interrupted_sweep_keeps_what_is_whole_and_goes_on(tmp_path, monkeypatch):
+    def interrupt(model, data):
+        raise KeyboardInterrupt
 
-    first, second = [name for name in experiments.CELLS if name.startswith("select-")][:2]
-    records = [
-        record(first, 30, 0.9, 0.5),
-        record(second, 30, 0.95, 0.9),  # better in accuracy
-        record(second, 31, 0.9, 0.6),
-        record(first, 31, 0.9, 0.4),  # as good in accuracy, better in loss
-        record("brief", 30, 1.0, 0.1),  # no candidate
+    monkeypatch.setattr(experiments, "load_encoder", lambda: ENCODER)
+    cells, path = [quick("published"), quick("published-random")], tmp_path / "records.jsonl"
+    experiments.sweep(cells, path, [0])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tuning, "evaluate", interrupt)
+        experiments.sweep(cells, path, [0, 1])
+    assert [(record["run"], record["seed"]) for record in read_records(path)] == [
+        ("published", 0),
+        ("published-random", 0),
     ]
-    assert [(r["seed"], r["run"]) for r in experiments.chosen(records)] == [(30, second), (31, first)]
-    assert experiments.chosen(records[::-1]) == experiments.chosen(records)
+    experiments.sweep(cells, path, [0, 1])
+    assert [record["seed"] for record in read_records(path)] == [0, 0, 1, 1]
+    experiments.sweep(cells, path, [])
+    assert len(read_records(path)) == 4
 
 
-def test_without_names_the_command_line_runs_every_cell_with_its_own_seeds(tmp_path, monkeypatch):
+def test_a_named_encoder_is_loaded_under_its_own_name(monkeypatch):
     asked = []
+    monkeypatch.setattr(experiments, "load_encoder", lambda *names: asked.append(names) or tiny_encoder(seed=3))
+    result = experiments.run(quick("published", encoder="tbs17/MathBERT"), 0, ENCODER)
+    assert asked == [("tbs17/MathBERT",)]
+    assert result.encoder is not ENCODER and result.record["settings"]["encoder"] == "tbs17/MathBERT"
 
-    def cells_and_seeds(cells, path, seeds, tell):
-        asked.extend((cell.name, tuple(seeds or experiments.seeds_of(cell))) for cell in cells)
 
-    monkeypatch.setattr(experiments, "sweep", cells_and_seeds)
+def test_a_name_that_nobody_has_is_an_error(monkeypatch):
+    monkeypatch.setenv("A3_WEIGHTS", "offline")
+    with pytest.raises(weights.WeightsUnavailable, match="no-such/network"):
+        experiments.run(quick("published", encoder="no-such/network"), 0, ENCODER)
+
+
+def candidate_records():
+    """One record for each candidate and fresh split, all alike but for a few; the test side says the contrary."""
+    validated = {
+        ("select-0.0002-20", 30): (0.95, 0.9),  # better in accuracy
+        ("select-0.0004-10", 31): (0.9, 0.4),  # as good in accuracy, better in loss
+    }
+    records = [{"run": "brief", "seed": 30, "metrics": {"validation accuracy": 1.0}, "history": {"loss": [0.1]}}]
+    for name in bert_cells.CANDIDATES:
+        for seed in bert_cells.FRESH:
+            accuracy, loss = validated.get((name, seed), (0.9, 0.5 if name == bert_cells.CANDIDATES[0] else 0.6))
+            metrics = {"validation accuracy": accuracy, "accuracy": 1 - accuracy}
+            records.append({"run": name, "seed": seed, "metrics": metrics, "history": {"loss": [9.0, loss]}})
+    return records
+
+
+def test_in_every_split_validation_alone_chooses():
+    records, first = candidate_records(), bert_cells.CANDIDATES[0]
+    expected = [(30, "select-0.0002-20"), (31, "select-0.0004-10"), *((seed, first) for seed in (32, 33, 34))]
+    assert [(r["seed"], r["run"]) for r in bert_cells.chosen(records)] == expected
+    assert bert_cells.chosen(records[::-1]) == bert_cells.chosen(records)
+    other_split = {**records[1], "seed": 0, "metrics": {"validation accuracy": 1.0}}
+    assert bert_cells.chosen([*records, other_split]) == bert_cells.chosen(records)
+
+
+def test_nothing_is_chosen_before_all_candidates_were_run():
+    records = candidate_records()
+    with pytest.raises(ValueError, match=f"missing: {records[-1]['run']} seed 34"):
+        bert_cells.chosen(records[:-1])
+    with pytest.raises(KeyError, match=bert_cells.CANDIDATES[-1]):
+        bert_cells.chosen([record for record in records if record["run"] != bert_cells.CANDIDATES[-1]])
+
+
+def test_cells_have_seeds_of_their_own():
+    seeds = {name: bert_cells.seeds_of(cell) for name, cell in bert_cells.CELLS.items()}
+    assert all(seeds[name] == bert_cells.FRESH for name in bert_cells.CANDIDATES)
+    assert seeds["probes-pretrained"] == (0, 1, 2, 3, 4, 30, 31, 32, 33, 34)
+    assert len(seeds["published-frozen"]) == 20
+    settled = {
+        seed for name in seeds if name not in (*bert_cells.CANDIDATES, "probes-pretrained") for seed in seeds[name]
+    }
+    assert settled.isdisjoint(bert_cells.FRESH)
+
+
+def test_without_names_the_command_line_runs_every_cell(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(experiments, "sweep", lambda *options: asked.append(options))
     experiments.main(["--records", str(tmp_path / "records.jsonl")])
-    seeds = dict(asked)
-    assert list(seeds) == list(experiments.CELLS)
-    fresh = {name for name in seeds if set(seeds[name]) == set(experiments.FRESH)}
-    assert fresh == {name for name in seeds if name.startswith("select-")} | {"probes-fresh"}
-    assert len(seeds["published-frozen"]) == 20 and seeds["brief"] == (0, 1, 2, 3, 4)
-    others = {seed for name in seeds if name not in fresh for seed in seeds[name]}
-    assert others.isdisjoint(experiments.FRESH)
+    ((cells, path, seeds, _),) = asked
+    assert cells == list(bert_cells.CELLS.values()) and seeds is None and path == tmp_path / "records.jsonl"

@@ -174,6 +174,9 @@ def test_a_record_tells_what_was_run_and_can_be_written(runs):
     assert sum(words for *_, words in metrics["groups"]) == len(validation)
     right = sum(right for *_, right, _ in metrics["groups"])
     assert metrics["word_accuracy"] == pytest.approx(right / len(validation))
+    for name in ("test", "fresh"):
+        found = predictions(model, experiments.encode_pairs(load_pairs(name)))
+        assert metrics[f"{name}_accuracy"] == word_accuracy(found), name
     assert history.updates == [5, 10]
 
 

@@ -43,6 +43,15 @@ def test_a_table_tells_the_facts_of_every_word_and_what_each_model_makes_of_it()
         assert list(table[name]) == [decoded.text for decoded in expected]
 
 
+def test_what_cannot_be_explored_is_told():
+    with pytest.raises(ValueError, match="no model to look at"):
+        word_table({}, PAIRS)
+    with pytest.raises(ValueError, match="may be called letters, target"):
+        word_table({"target": MODELS["one"], "letters": MODELS["two"], "two": MODELS["two"]}, PAIRS)
+    with pytest.raises(ValueError, match="no word to choose from"):
+        failure_explorer(TABLE[:0])
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     letters=st.tuples(st.integers(1, 9), st.none() | st.integers(1, 16)),

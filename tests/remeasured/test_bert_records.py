@@ -6,6 +6,7 @@ import pytest
 
 from a3lib import bert_experiments as experiments
 from a3lib import records
+from a3lib.bert_cells import seeds_of
 
 RECORDED = records.read_records(Path(__file__).parents[2] / "notebooks/records/bert.jsonl")
 
@@ -20,7 +21,7 @@ def test_records_are_current_and_none_twice():
 def test_every_cell_has_its_seeds():
     for name, cell in experiments.CELLS.items():
         seeds = [record["seed"] for record in records.of_run(RECORDED, name)]
-        assert seeds == list(experiments.seeds_of(cell)), name
+        assert seeds == list(seeds_of(cell)), name
 
 
 def test_a_recorded_run_is_measured_again():

@@ -7,6 +7,7 @@ import pytest
 from a3lib import claims, experiments, identity, metrics, records
 from a3lib.batches import encode_pairs
 from a3lib.models import load_model
+from a3lib.pig_latin import load_pairs
 from a3lib.runs import RUNS
 
 FOLDER = Path(__file__).parents[2] / "notebooks/records"
@@ -65,4 +66,7 @@ def test_kept_models_are_those_of_the_records(path):
     validation = encode_pairs(experiments.run_split(RUNS[name], int(seed)).validation)
     accuracy = metrics.word_accuracy(metrics.predictions(load_model(path), validation))
     assert accuracy == pytest.approx(record["metrics"]["word_accuracy"], abs=2 / len(validation))
+    fresh = encode_pairs(load_pairs("fresh"))
+    accuracy = metrics.word_accuracy(metrics.predictions(load_model(path), fresh))
+    assert accuracy == pytest.approx(record["metrics"]["fresh_accuracy"], abs=2 / len(fresh))
     assert identity.machine().keys() == record["machine"].keys()
