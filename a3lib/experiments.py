@@ -45,7 +45,8 @@ def run_split(run, seed):
     if run.longest is not None:
         short = tuple(pair for pair in data.train.pairs if len(pair[0].replace("-", "")) <= run.longest)
         data = Split(Pairs(f"{data.train.name}, up to {run.longest} letters", short), data.validation)
-    return Split(with_joined(data.train, run.joined, seed), data.validation) if run.joined else data
+    twos, threes = run.joined if isinstance(run.joined, tuple) else (run.joined, 0)
+    return Split(with_joined(data.train, twos, seed, threes), data.validation) if run.joined else data
 
 
 def run_identity(run, seed, data):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 WORD_LISTS = ("small", "large", "test", "fresh")  # shipped with the package, made by a3lib.word_lists
 TRAIN_FRACTION = 0.8  # the assignment's 80/20 split
+SHORT = 7  # symbols of a word that may be one of three: longer ones would make batches wide and slow
 LONGEST_DOWNLOAD = 64 * 2**20  # bytes; the course's large file has half a megabyte
 _VALID = re.compile(r"[a-z-]+\Z")
 _CLUSTER = re.compile(r"[^aeiouy-]*qu|[^aeiouy-]+")
@@ -154,14 +155,15 @@ def _download(url):
     return content
 
 
-def with_joined(pairs, count, seed):
+def with_joined(pairs, count, seed, threes=0):
     """`Pairs` with `count` more, each made of two pairs that are drawn by `seed`; every other one is
 
     - joined: two words with a hyphen between them, and so their translations;
     - run together: the second word is put behind the first, and into the first's translation where its end stands.
 
-    The rule is not asked. What is taken for granted is that parts are translated apart, and that a translation is the
-    word turned, with something at the end: both can be seen in the pairs. Raises ValueError where none is.
+    Then come `threes` of three short words with hyphens between them. The rule is not asked. What is taken for granted
+    is that parts are translated apart, and that a translation is the word turned, with something at the end: both can
+    be seen in the pairs. Raises ValueError where none is.
     """
     generator = random.Random(seed)
     turned = [(pair, turn) for pair in pairs.pairs if (turn := _turn(*pair)) is not None]
@@ -177,7 +179,10 @@ def with_joined(pairs, count, seed):
             ((word, target), turn), behind = generator.choice(turned), generator.choice(plain)
             end = len(word) - turn  # where the word's end stands in its translation
             more.append((word + behind, target[:end] + behind + target[end:]))
-    return Pairs(f"{pairs.name}+{count}", pairs.pairs + tuple(more))
+    short = [pair for pair in pairs.pairs if len(pair[0]) <= SHORT]
+    for _ in range(threes):
+        more.append(tuple("-".join(sides) for sides in zip(*generator.choices(short, k=3), strict=True)))
+    return Pairs(f"{pairs.name}+{len(more)}", pairs.pairs + tuple(more))
 
 
 def _turn(word, target):

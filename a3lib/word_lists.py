@@ -31,7 +31,8 @@ def word_lists():
     unused = {row["word"] for row in austen + scowl} - large
     long = {word for word in unused if len(word.replace("-", "")) >= LONG}
     test = long | set(generator.sample(sorted(unused - long), TEST))
-    fresh = generator.sample(sorted(unused - test), TEST)
+    looked_at = set(generator.sample(sorted(unused - test), TEST))  # a first draw, whose mistakes were read
+    fresh = generator.sample(sorted(unused - test - looked_at), TEST)
     return {"small": sorted(small), "large": sorted(large), "test": sorted(test), "fresh": sorted(fresh)}
 
 

@@ -374,3 +374,6 @@ def test_joined_words_are_made_of_training_words_alone():
     for word, _ in extra:
         run_together = any({word[:k], word[k:]} <= known for k in range(1, len(word)))
         assert run_together or set(word.split("-")) <= known, word
+    threes = experiments.run_split(replace(run, joined=(50, 20)), seed=0)
+    assert threes.train.pairs[: len(joined.train)] == joined.train.pairs and len(threes.train) == len(joined.train) + 20
+    assert all(set(word.split("-")) <= known for word in threes.train.words[-20:])

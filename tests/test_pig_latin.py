@@ -478,6 +478,24 @@ def test_joined_and_run_together_words_follow_the_rule_that_made_them():
     assert [pair for pair in made if pair[1] != to_pig_latin(pair[0])] == []
 
 
+def test_threes_are_three_short_words_behind_the_same_twos():
+    pairs = load_pairs("small")
+    twos, more = (pig_latin.with_joined(pairs, 50, seed=5, threes=n).pairs[len(pairs) :] for n in (0, 40))
+    assert more[:50] == twos and len(more) == 90
+    targets = dict(pairs)
+    for word, target in more[50:]:
+        assert word.count("-") >= 2 and target == to_pig_latin(word)
+        parts = word.split("-")
+        assert any(
+            all(
+                len(piece) <= 7 and piece in targets
+                for piece in ("-".join(parts[:i]), "-".join(parts[i:j]), "-".join(parts[j:]))
+            )
+            for i in range(1, len(parts) - 1)
+            for j in range(i + 1, len(parts))
+        )
+
+
 def test_words_that_show_no_turn_are_not_run_together():
     # a part that only got `ay` does not tell where a longer word would turn; one that obeys another rule is left alone
     pairs = Pairs("mine", (("mrs", "mrsay"), ("yes", "yesay"), ("cat", "xyz"), ("by-and-by", "ybay-andway-ybay")))
