@@ -45,7 +45,7 @@ def run_split(run, seed):
     if run.longest is not None:
         short = tuple(pair for pair in data.train.pairs if len(pair[0].replace("-", "")) <= run.longest)
         data = Split(Pairs(f"{data.train.name}, up to {run.longest} letters", short), data.validation)
-    twos, threes = run.joined if isinstance(run.joined, tuple) else (run.joined, 0)
+    twos, threes = (run.joined, 0) if isinstance(run.joined, int) else run.joined
     return Split(with_joined(data.train, twos, seed, threes), data.validation) if run.joined else data
 
 

@@ -16,7 +16,7 @@ class Run:
     training: TrainingSettings = TrainingSettings()
     data: str = "small"  # what `load_pairs` takes
     validation: str = "own"  # 'own': a fifth of the data's words; 'common': a fifth of small's, whatever the data
-    joined: int | tuple = 0  # pairs made of two training pairs to add, or (of two, of three), see `with_joined`
+    joined: int | list = 0  # pairs made of two training pairs to add, or [of two, of three], see `with_joined`
     longest: int | None = None  # letters of the longest training word; None: all words
 
 
@@ -119,7 +119,7 @@ def _recipe_runs():
 
     yield run("recipe-small")
     # words of three parts (five-and-twenty) are not rare there; 405 updates show each word and joined one about once
-    yield run("recipe-large", "large", (8000, 3000), replace(_RECIPE_TRAINING, epochs=10, updates_per_epoch=405))
+    yield run("recipe-large", "large", [8000, 3000], replace(_RECIPE_TRAINING, epochs=10, updates_per_epoch=405))
     # how fast is it? The same in 300 steps, so that the learning rate is at its top after 30; of 32 words, as many as
     # the published steps on the small list have
     brief = replace(_RECIPE_TRAINING, epochs=12, updates_per_epoch=25, batch_size=32)
