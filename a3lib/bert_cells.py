@@ -27,14 +27,14 @@ class Cell:
 
 
 _MEAN = TuningSettings(learning_rate=4e-4)  # eight times the published rate; else as published
-_CANDIDATES = [(rate, epochs) for rate in (2e-4, 4e-4) for epochs in (10, 20)]  # with batches of 16
+_GRID = [(rate, epochs) for rate in (2e-4, 4e-4) for epochs in (10, 20)]  # with batches of 16
 CELLS = {
     name: replace(cell, name=name)
     for name, cell in {
         "published": Cell(""),
         "published-frozen": Cell("", frozen=True),
         "published-random": Cell("", "random"),
-        **{f"select-{r:g}-{e}": Cell("", tuning=TuningSettings(r, e, 16), pooling="mean") for r, e in _CANDIDATES},
+        **{f"select-{r:g}-{e}": Cell("", tuning=TuningSettings(r, e, 16), pooling="mean") for r, e in _GRID},
         "brief": Cell("", tuning=_MEAN, pooling="mean"),
         **{f"brief-{name}": Cell("", name, _MEAN, "mean") for name in ("random", *CORPORA)},
         # a quarter or half of the expressions, as many updates

@@ -163,7 +163,7 @@ def with_joined(pairs, count, seed, threes=0):
 
     Then come `threes` of three short words with hyphens between them. The rule is not asked. What is taken for granted
     is that parts are translated apart, and that a translation is the word turned, with something at the end: both can
-    be seen in the pairs. Raises ValueError where none is.
+    be seen in the pairs. Raises ValueError where none is, and for `threes` without a short word.
     """
     generator = random.Random(seed)
     turned = [(pair, turn) for pair in pairs.pairs if (turn := _turn(*pair)) is not None]
@@ -180,6 +180,10 @@ def with_joined(pairs, count, seed, threes=0):
             end = len(word) - turn  # where the word's end stands in its translation
             more.append((word + behind, target[:end] + behind + target[end:]))
     short = [pair for pair in pairs.pairs if len(pair[0]) <= SHORT]
+    if threes and not short:
+        raise ValueError(
+            f"none of the {len(pairs)} words has at most {SHORT} symbols: there is nothing to make threes of"
+        )
     for _ in range(threes):
         more.append(tuple("-".join(sides) for sides in zip(*generator.choices(short, k=3), strict=True)))
     return Pairs(f"{pairs.name}+{len(more)}", pairs.pairs + tuple(more))

@@ -496,6 +496,11 @@ def test_threes_are_three_short_words_behind_the_same_twos():
         )
 
 
+def test_threes_without_a_short_word_are_refused():
+    with pytest.raises(ValueError, match="at most 7 symbols"):
+        pig_latin.with_joined(Pairs("long", (("shopping", "oppingshay"),)), 0, seed=0, threes=1)
+
+
 def test_words_that_show_no_turn_are_not_run_together():
     # a part that only got `ay` does not tell where a longer word would turn; one that obeys another rule is left alone
     pairs = Pairs("mine", (("mrs", "mrsay"), ("yes", "yesay"), ("cat", "xyz"), ("by-and-by", "ybay-andway-ybay")))
