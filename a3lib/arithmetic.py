@@ -57,7 +57,9 @@ def value(text):
     """The number that an expression like 'seven minus twenty one plus two' means. Raises ValueError for other text."""
     numbers = re.split(r" (plus|minus) ", text)
     if len(numbers) < 3 or any(number not in NUMBERS for number in numbers[::2]):
-        raise ValueError(f"{text!r} is not an expression: write number words (zero to ninety nine), plus and minus")
+        raise ValueError(
+            f"{text!r} is not an expression: write number words (zero to ninety nine), plus and minus"
+        )
     signs = [1, *(SIGNS[sign] for sign in numbers[1::2])]
     return sum(sign * NUMBERS[number] for sign, number in zip(signs, numbers[::2], strict=True))
 
@@ -72,7 +74,9 @@ def table(texts, index=None):
     """A pandas table of expressions with their labels, as the course's files have them."""
     import pandas
 
-    return pandas.DataFrame({"input": list(texts), "label": [label(text) for text in texts]}, index=index)
+    return pandas.DataFrame(
+        {"input": list(texts), "label": [label(text) for text in texts]}, index=index
+    )
 
 
 def expressions():
@@ -84,8 +88,12 @@ def split(frame, seed, held_out=160, validation=128):
     """Seeded `Parts`, each with the classes in the proportions of the whole (the sizes are the published ones)."""
     from sklearn.model_selection import train_test_split
 
-    rest, test = train_test_split(frame, test_size=held_out, random_state=seed, stratify=frame["label"])
-    train, valid = train_test_split(rest, test_size=validation, random_state=seed, stratify=rest["label"])
+    rest, test = train_test_split(
+        frame, test_size=held_out, random_state=seed, stratify=frame["label"]
+    )
+    train, valid = train_test_split(
+        rest, test_size=validation, random_state=seed, stratify=rest["label"]
+    )
     return Parts(train, valid, test)
 
 
@@ -110,8 +118,15 @@ def harder(kind, seed, size=120):
         raise ValueError(f"the harder set is one of {', '.join(HARDER)}, not {kind!r}")
     draw, found = random.Random(seed), {0: {}, 1: {}, 2: {}}
     while min(map(len, found.values())) < size // 3:
-        a, b, c = (in_words(draw.randint(*((20, 99) if kind == "larger numbers" else (0, 19)))) for _ in range(3))
-        text = f"{a} {draw.choice(list(SIGNS))} {b}" if kind == "larger numbers" else f"{a} minus {b} plus {c}"
+        a, b, c = (
+            in_words(draw.randint(*((20, 99) if kind == "larger numbers" else (0, 19))))
+            for _ in range(3)
+        )
+        text = (
+            f"{a} {draw.choice(list(SIGNS))} {b}"
+            if kind == "larger numbers"
+            else f"{a} minus {b} plus {c}"
+        )
         found[label(text)][text] = None
     return table([text for texts in found.values() for text in list(texts)[: size // 3]])
 
@@ -123,10 +138,14 @@ def load_expressions(path):
     contradicts the arithmetic. Raises ValueError for another header, FileNotFoundError without a file.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist: give the path of one of the course's csv files")
+        raise FileNotFoundError(
+            f"{path} does not exist: give the path of one of the course's csv files"
+        )
     header, *lines = Path(path).read_text(encoding="utf-8-sig").splitlines() or [""]
     if header.replace('"', "").strip() != ",input,label":
-        raise ValueError(f"{path} begins with {header!r}, not with ',input,label': is it a file of the course?")
+        raise ValueError(
+            f"{path} begins with {header!r}, not with ',input,label': is it a file of the course?"
+        )
     good, bad = {}, []
     for number, line in enumerate(lines, start=2):
         try:
@@ -155,11 +174,17 @@ def scores(labels, predicted):
 
     confusion = confusion_matrix(labels, predicted, labels=range(len(CLASSES)))
     counts = confusion.sum(1)
-    recall = [right / n if n else float("nan") for right, n in zip(confusion.diagonal(), counts, strict=True)]
+    recall = [
+        right / n if n else float("nan")
+        for right, n in zip(confusion.diagonal(), counts, strict=True)
+    ]
     there = [value for value in recall if value == value]
     accuracy = float(confusion.diagonal().sum() / counts.sum())
     return Scores(
-        accuracy, float(sum(there) / len(there)), tuple(map(float, recall)), tuple(map(tuple, confusion.tolist()))
+        accuracy,
+        float(sum(there) / len(there)),
+        tuple(map(float, recall)),
+        tuple(map(tuple, confusion.tolist())),
     )
 
 

@@ -23,17 +23,26 @@ class Encoded:
 
     def batch(self, rows, device="cpu"):
         """({name: tensor (B, ...)}, labels (B))."""
-        chosen, mask = {name: value[rows] for name, value in self.inputs.items()}, self.inputs.get("attention_mask")
+        chosen, mask = (
+            {name: value[rows] for name, value in self.inputs.items()},
+            self.inputs.get("attention_mask"),
+        )
         if mask is not None:
             used = int(mask[rows].sum(1).max())  # S of this batch
             chosen = {name: value[:, :used] for name, value in chosen.items()}
-        return {name: value.to(device) for name, value in chosen.items()}, self.labels[rows].to(device)
+        return {name: value.to(device) for name, value in chosen.items()}, self.labels[rows].to(
+            device
+        )
 
 
 def encode(encoder, table):
     """`Encoded` expressions of a table with columns `input` and `label`, by the encoder's own tokenizer."""
     inputs = encoder.tokenizer(
-        list(table["input"]), padding=True, truncation=True, padding_side="right", return_tensors="pt"
+        list(table["input"]),
+        padding=True,
+        truncation=True,
+        padding_side="right",
+        return_tensors="pt",
     )
     return Encoded(inputs, table["label"])
 
@@ -92,7 +101,9 @@ def from_encoder(cls, encoder, seed):
                 f"would stay random, {len(unexpected)} have no place. Use SentenceClassifier, which takes any encoder"
             )
         for name in {name.rpartition(".")[0] for name in missing}:
-            model._init_weights(model.get_submodule(name))  # as from_pretrained draws what a checkpoint does not have
+            model._init_weights(
+                model.get_submodule(name)
+            )  # as from_pretrained draws what a checkpoint does not have
     return model
 
 
@@ -106,7 +117,12 @@ class SentenceClassifier(nn.Module):
 
     def forward(self, labels=None, **inputs):
         outputs = self.trunk(**inputs)
-        vectors = pool(outputs.last_hidden_state, outputs.pooler_output, inputs.get("attention_mask"), self.pooling)
+        vectors = pool(
+            outputs.last_hidden_state,
+            outputs.pooler_output,
+            inputs.get("attention_mask"),
+            self.pooling,
+        )
         return _with_loss(self.classifier(vectors), labels)  # (B, 3)
 
     def get_input_embeddings(self):

@@ -8,7 +8,10 @@ from a3lib.tuning import TuningSettings
 
 SEEDS = range(5)
 FRESH = range(30, 35)  # the recipe is chosen and tested on splits that decided nothing before
-FROZEN_SEEDS = (*range(5), *range(6, 21))  # the head's start decides, and five show little; 5 is the notebook's own
+FROZEN_SEEDS = (
+    *range(5),
+    *range(6, 21),
+)  # the head's start decides, and five show little; 5 is the notebook's own
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ CELLS = {
         "published": Cell(""),
         "published-frozen": Cell("", frozen=True),
         "published-random": Cell("", "random"),
-        **{f"select-{r:g}-{e}": Cell("", tuning=TuningSettings(r, e, 16), pooling="mean") for r, e in _GRID},
+        **{
+            f"select-{r:g}-{e}": Cell("", tuning=TuningSettings(r, e, 16), pooling="mean")
+            for r, e in _GRID
+        },
         "brief": Cell("", tuning=_MEAN, pooling="mean"),
         **{f"brief-{name}": Cell("", name, _MEAN, "mean") for name in ("random", *CORPORA)},
         # a quarter or half of the expressions, as many updates
@@ -43,7 +49,9 @@ CELLS = {
         **{f"probes-{name}": Cell("", name, probes=True) for name in ("pretrained", "random")},
         # without four number words 384 expressions are left to train on
         "brief-384": Cell("", tuning=_MEAN, pooling="mean", expressions=384),
-        "brief-unseen": Cell("", tuning=_MEAN, pooling="mean", expressions=384, unseen_numbers=True),
+        "brief-unseen": Cell(
+            "", tuning=_MEAN, pooling="mean", expressions=384, unseen_numbers=True
+        ),
         "probes-384": Cell("", probes=True, expressions=384),
         "probes-unseen": Cell("", probes=True, expressions=384, unseen_numbers=True),
     }.items()
@@ -65,9 +73,15 @@ def chosen(recorded):
 
     Raises ValueError if a candidate lacks a split, KeyError if it has no record at all.
     """
-    tried = {name: {record["seed"]: record for record in of_run(recorded, name)} for name in CANDIDATES}
-    if missing := [f"{name} seed {seed}" for name in tried for seed in FRESH if seed not in tried[name]]:
-        raise ValueError(f"nothing can be chosen before all candidates were run; missing: {', '.join(missing)}")
+    tried = {
+        name: {record["seed"]: record for record in of_run(recorded, name)} for name in CANDIDATES
+    }
+    if missing := [
+        f"{name} seed {seed}" for name in tried for seed in FRESH if seed not in tried[name]
+    ]:
+        raise ValueError(
+            f"nothing can be chosen before all candidates were run; missing: {', '.join(missing)}"
+        )
 
     def validated(record):
         return record["metrics"]["validation accuracy"], -record["history"]["loss"][-1]

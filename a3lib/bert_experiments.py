@@ -101,9 +101,14 @@ def run(cell, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
 
 def _metrics(encoder, model, parts, seed):
     """Scores of a fine-tuned model."""
-    sides = {"test": parts.test, "validation": parts.validation, **{kind: harder(kind, seed) for kind in HARDER}}
+    sides = {
+        "test": parts.test,
+        "validation": parts.validation,
+        **{kind: harder(kind, seed) for kind in HARDER},
+    }
     predicted = {
-        name: (side, logits_of(model, encode(encoder, side)).argmax(1).tolist()) for name, side in sides.items()
+        name: (side, logits_of(model, encode(encoder, side)).argmax(1).tolist())
+        for name, side in sides.items()
     }
     return _scored(predicted)
 
@@ -111,7 +116,9 @@ def _metrics(encoder, model, parts, seed):
 def _continued(encoder, losses, parts):
     """Losses of continued pretraining, and accuracy of a probe of the encoder it made (last layer, mean pooling)."""
     vectors = {name: features(encoder, part).of("mean") for name, part in parts._asdict().items()}
-    probe = regression(vectors, {name: part["label"].to_numpy() for name, part in parts._asdict().items()})
+    probe = regression(
+        vectors, {name: part["label"].to_numpy() for name, part in parts._asdict().items()}
+    )
     accuracy = scores(parts.test["label"], probe.predict(vectors["test"].numpy())).accuracy
     return {"pretraining losses": losses, "probe accuracy": accuracy}
 
@@ -124,7 +131,9 @@ def _scored(predicted):
         metrics |= {f"{prefix}accuracy": found.accuracy, f"{prefix}balanced": found.balanced}
         if side == "test":
             metrics |= {"recall": found.recall, "confusion": found.confusion}
-            metrics["predictions"] = [[int(index), int(one)] for index, one in zip(table.index, classes, strict=True)]
+            metrics["predictions"] = [
+                [int(index), int(one)] for index, one in zip(table.index, classes, strict=True)
+            ]
     return metrics
 
 
@@ -140,7 +149,9 @@ def _probe(encoder, parts, seed):
         begun = time.process_time()
         head, history = train_head(vectors, labels, settings, seed)
         seconds.append(time.process_time() - begun)
-        metrics[name] = scores(labels["test"], head(features=vectors["test"])[0].argmax(1).tolist())._asdict()
+        metrics[name] = scores(
+            labels["test"], head(features=vectors["test"])[0].argmax(1).tolist()
+        )._asdict()
     models = {}
     for layer, pooling in sorted(found["train"].vectors):
         vectors = {side: some.of(pooling, layer) for side, some in found.items()}
@@ -148,7 +159,9 @@ def _probe(encoder, parts, seed):
         model = models[f"{pooling} {layer}"] = regression(vectors, labels)
         seconds.append(time.process_time() - begun)
         predicted = {
-            side: (sides[side], model.predict(vectors[side].numpy()).tolist()) for side in sides if side != "train"
+            side: (sides[side], model.predict(vectors[side].numpy()).tolist())
+            for side in sides
+            if side != "train"
         }
         metrics[f"{pooling} {layer}"] = _scored(predicted)
     chosen = max(models, key=lambda name: metrics[name]["validation accuracy"])
@@ -185,20 +198,32 @@ def sweep(cells, path, seeds=None, on_record=None):
 
 def main(arguments=None):
     """The command line of `sweep`; without names of cells it runs all."""
-    parser = argparse.ArgumentParser(prog="python -m a3lib.bert_experiments", description="run cells over seeds")
+    parser = argparse.ArgumentParser(
+        prog="python -m a3lib.bert_experiments", description="run cells over seeds"
+    )
     parser.add_argument("cells", nargs="*", metavar="CELL", help=f"none: all; {', '.join(CELLS)}")
     parser.add_argument("--seeds", type=int, nargs="+", help="none: those of each cell")
-    parser.add_argument("--records", type=Path, required=True, help="file that records are appended to")
+    parser.add_argument(
+        "--records", type=Path, required=True, help="file that records are appended to"
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.cells) - set(CELLS):
         parser.error(f"unknown cells {', '.join(sorted(unknown))}; there are {', '.join(CELLS)}")
     torch.set_num_threads(1)
 
     def tell(record):
-        print(record["run"], record["seed"], record["metrics"]["accuracy"], record["processor_seconds"], flush=True)
+        print(
+            record["run"],
+            record["seed"],
+            record["metrics"]["accuracy"],
+            record["processor_seconds"],
+            flush=True,
+        )
 
     try:
-        sweep([CELLS[name] for name in options.cells or CELLS], options.records, options.seeds, tell)
+        sweep(
+            [CELLS[name] for name in options.cells or CELLS], options.records, options.seeds, tell
+        )
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command goes on from here")
 

@@ -29,7 +29,9 @@ def progress(title, history):
     right.plot(epochs, history.accuracy, "o-", color=COLOURS[0], label="accuracy")
     right.plot(epochs, history.balanced, "s--", color=COLOURS[1], label="balanced accuracy")
     plots.label_axes(left, title, f"epoch, of {history.epochs}", "training loss (nats)")
-    plots.label_axes(right, "validation", f"epoch, {history.seconds[-1]:.0f} s on {history.device}", "")
+    plots.label_axes(
+        right, "validation", f"epoch, {history.seconds[-1]:.0f} s on {history.device}", ""
+    )
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
     right.set_ylim(0, 1.02)
@@ -46,12 +48,23 @@ def curves(title, panels, xlabel, references=(), log=False):
     """
     figure = Figure(figsize=(4.5 * len(panels) + 0.5, 3.4), layout="constrained")
     parts = []
-    for axes, (caption, lines) in zip(numpy.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+    for axes, (caption, lines) in zip(
+        numpy.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True
+    ):
         for number, (label, (x, values)) in enumerate(lines.items()):
-            values, look = numpy.asarray(values), {"color": COLOURS[number % 7], "linestyle": STYLES[number % 4]}
-            axes.plot(x, values.mean(0), marker="osD^v"[number % 5], markersize=4, label=label, **look)
-            axes.fill_between(x, values.min(0), values.max(0), color=COLOURS[number % 7], alpha=0.15, linewidth=0)
-            parts.append(f"{label}, {caption}: {' '.join(f'{value:.2f}' for value in values.mean(0))}")
+            values, look = (
+                numpy.asarray(values),
+                {"color": COLOURS[number % 7], "linestyle": STYLES[number % 4]},
+            )
+            axes.plot(
+                x, values.mean(0), marker="osD^v"[number % 5], markersize=4, label=label, **look
+            )
+            axes.fill_between(
+                x, values.min(0), values.max(0), color=COLOURS[number % 7], alpha=0.15, linewidth=0
+            )
+            parts.append(
+                f"{label}, {caption}: {' '.join(f'{value:.2f}' for value in values.mean(0))}"
+            )
         plots.label_axes(axes, caption, xlabel, "")
         if log:
             axes.set_xscale("log")
@@ -71,7 +84,9 @@ def intervals(title, groups, xlabel, references=()):
     for row, (name, values) in enumerate(groups.items()):
         mean, low, high = interval(values)
         axes.plot(values, [row] * len(values), ".", color=COLOURS[5])
-        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=COLOURS[0], capsize=3)
+        axes.errorbar(
+            mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=COLOURS[0], capsize=3
+        )
         parts.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
     for name, x in references:
         axes.axvline(x, color=COLOURS[1], linestyle=":")
@@ -91,16 +106,29 @@ def error_maps(title, records):
         seen[index] += 1
         wrong[index] += predicted != labels[index]
     figure = Figure(figsize=(9, 4), layout="constrained")
-    share, parts = numpy.divide(wrong, seen, out=numpy.full(800, numpy.nan), where=seen > 0).reshape(2, 20, 20), []
+    share, parts = (
+        numpy.divide(wrong, seen, out=numpy.full(800, numpy.nan), where=seen > 0).reshape(
+            2, 20, 20
+        ),
+        [],
+    )
     for axes, sign, one in zip(figure.subplots(1, 2), SIGNS, share, strict=True):
         axes.set_facecolor("#bbbbbb")  # never in a test set
         image = axes.imshow(one, cmap="Blues", vmin=0, vmax=1)
-        axes.set(title=f"a {sign} b", xlabel="b", ylabel="a", xticks=range(0, 20, 3), yticks=range(0, 20, 3))
+        axes.set(
+            title=f"a {sign} b",
+            xlabel="b",
+            ylabel="a",
+            xticks=range(0, 20, 3),
+            yticks=range(0, 20, 3),
+        )
         half = slice(0, 400) if sign == "plus" else slice(400, 800)
         parts.append(f"{sign}: {wrong[half].sum():.0f} of {seen[half].sum():.0f} wrong")
     figure.colorbar(image, label="share wrong", ax=figure.axes)
     near = abs(numpy.subtract.outer(range(20), range(20))).ravel() <= 2
-    parts.append(f"{wrong[400:][near].sum():.0f} of the wrong ones with minus have |a - b| of at most 2")
+    parts.append(
+        f"{wrong[400:][near].sum():.0f} of the wrong ones with minus have |a - b| of at most 2"
+    )
     return Picture(figure, title, "; ".join(parts))
 
 
@@ -112,9 +140,13 @@ def attention(encoder, text):
     data = encode(encoder, table([text]))
     inputs, _ = data.batch(torch.tensor([0]), next(encoder.model.parameters()).device)
     with torch.inference_mode():
-        maps = encoder.model(**inputs, output_attentions=True).attentions  # layers of (1, h, queries, keys)
+        maps = encoder.model(
+            **inputs, output_attentions=True
+        ).attentions  # layers of (1, h, queries, keys)
     if not maps or maps[0] is None:
-        raise ValueError("the encoder gives no attention maps: load it with attn_implementation='eager'")
+        raise ValueError(
+            "the encoder gives no attention maps: load it with attn_implementation='eager'"
+        )
     words = encoder.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
     return words, torch.stack(maps).mean((0, 1, 2)).cpu()
 
@@ -164,11 +196,15 @@ def explorer_html(text, models, encoder):
     except ValueError as error:
         return f"<p role='status'>{html.escape(str(error))}</p>"
     truth = CLASSES[expression["label"][0]]
-    shares = {name: [float(share) for share in model(expression)[0]] for name, model in models.items()}
+    shares = {
+        name: [float(share) for share in model(expression)[0]] for name, model in models.items()
+    }
     result = f"<p><b>{html.escape(text)}</b> is {truth}</p>{_table('probability of each class', CLASSES, shares)}"
     words, maps = attention(encoder, text)
     numbered = [f"{place}. {word}" for place, word in enumerate(words, start=1)]
-    maps = _table("attention: row looks at column", words, dict(zip(numbered, maps.tolist(), strict=True)))
+    maps = _table(
+        "attention: row looks at column", words, dict(zip(numbered, maps.tolist(), strict=True))
+    )
     return f"<div role='status' aria-live='polite'>{result}{maps}</div>"
 
 
@@ -176,7 +212,12 @@ def explorer(models, encoder, text):
     """A text field and `explorer_html` of what is typed."""
     import ipywidgets
 
-    field = ipywidgets.Text(value=text, description="expression", layout=ipywidgets.Layout(width="60%"))
+    field = ipywidgets.Text(
+        value=text, description="expression", layout=ipywidgets.Layout(width="60%")
+    )
     output = ipywidgets.HTML(explorer_html(text, models, encoder))
-    field.observe(lambda change: setattr(output, "value", explorer_html(change["new"], models, encoder)), names="value")
+    field.observe(
+        lambda change: setattr(output, "value", explorer_html(change["new"], models, encoder)),
+        names="value",
+    )
     return ipywidgets.VBox([field, output])

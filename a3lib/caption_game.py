@@ -42,17 +42,23 @@ def hint(gallery, target, number):
 def game_html(gallery, target, attempts, notes=()):
     """The state of a hunt as HTML: target, ranks so far, words and best pictures of the last caption, remarks."""
     size, photograph, words, results = len(gallery), gallery.photographs[target], "", ""
-    outcome = f"<p>Find this picture among {size}: type a caption and press Enter, or ? for a hint.</p>"
+    outcome = (
+        f"<p>Find this picture among {size}: type a caption and press Enter, or ? for a hint.</p>"
+    )
     if attempts:
         last, ranks = attempts[-1], [tried.rank for tried in attempts]
         count = ranks.index(1) + 1 if 1 in ranks else len(ranks)
-        found = f"{'Found' if 1 in ranks else 'Not found yet'} in {count} caption{'s'[: count > 1]}."
-        outcome = (
-            f"<p><b>{found}</b></p><p>The last one: rank <b>{last.rank}</b> of {size}, margin {last.margin:+.3f}</p>"
+        found = (
+            f"{'Found' if 1 in ranks else 'Not found yet'} in {count} caption{'s'[: count > 1]}."
         )
+        outcome = f"<p><b>{found}</b></p><p>The last one: rank <b>{last.rank}</b> of {size}, margin {last.margin:+.3f}</p>"
         outcome += _curve(ranks, size)
-        words = "".join(map(_word, last.words)) + " ..." * (len(last.caption.split()) > len(last.words))
-        results = "".join(_result(gallery, place, rank, target) for rank, place in enumerate(last.top, start=1))
+        words = "".join(map(_word, last.words)) + " ..." * (
+            len(last.caption.split()) > len(last.words)
+        )
+        results = "".join(
+            _result(gallery, place, rank, target) for rank, place in enumerate(last.top, start=1)
+        )
         notes = [*last.notes, *notes]
     remarks = "".join(f"<li>{html.escape(note)}</li>" for note in (gallery.model.label, *notes))
     large = f"{_image(photograph, 300)}<br><small>{html.escape(photograph.credit)}</small>"
@@ -63,8 +69,13 @@ def game_html(gallery, target, attempts, notes=()):
 def _curve(ranks, size):
     """The rank after each caption on a log scale, rank 1 at the top; the text alternative lists the ranks."""
     step, unit = 280 / max(1, len(ranks) - 1), 60 / math.log(max(size, 2))
-    points = [f"{10 + step * i:.0f},{10 + unit * math.log(rank):.0f}" for i, rank in enumerate(ranks)]
-    dots = "".join("<circle cx='{}' cy='{}' r='4' fill='#0072B2'/>".format(*point.split(",")) for point in points)
+    points = [
+        f"{10 + step * i:.0f},{10 + unit * math.log(rank):.0f}" for i, rank in enumerate(ranks)
+    ]
+    dots = "".join(
+        "<circle cx='{}' cy='{}' r='4' fill='#0072B2'/>".format(*point.split(","))
+        for point in points
+    )
     line = f"<polyline points='{' '.join(points)}' fill='none' stroke='#0072B2' stroke-width='2'/>{dots}"
     told = f"Rank after each caption: {', '.join(map(str, ranks))}"
     return f"<svg role='img' aria-label='{told}' width='300' height='80'>{line}</svg><br><small>{told}</small>"
@@ -79,7 +90,9 @@ def _word(word):
 
 
 def _result(gallery, place, rank, target):
-    frame, mark = ("4px solid #D55E00", " the target") if place == target else ("1px solid #999", "")
+    frame, mark = (
+        ("4px solid #D55E00", " the target") if place == target else ("1px solid #999", "")
+    )
     style = f"display:inline-block;vertical-align:top;margin:2px;border:{frame}"
     return f"<div style='{style}'>{_image(gallery.photographs[place], 110)}<br>{rank}{mark}</div>"
 
@@ -107,14 +120,19 @@ class CaptionGame:
         import ipywidgets
 
         self.gallery, self.target, self.attempts, self.hints = gallery, target, [], []
-        wide, names = ipywidgets.Layout(width="95%"), [photograph.name for photograph in gallery.photographs]
+        wide, names = (
+            ipywidgets.Layout(width="95%"),
+            [photograph.name for photograph in gallery.photographs],
+        )
         told = {"description": "caption", "placeholder": "a caption, then Enter; ? for a hint"}
         self.field = ipywidgets.Text(**told, continuous_update=False, layout=wide)
         told = {"description": "target", "value": names[target], "options": names}
         self.choice = ipywidgets.Combobox(**told, continuous_update=False)
         self.button = ipywidgets.Button(description="hint")
         self.output = ipywidgets.HTML()
-        self.box = ipywidgets.VBox([self.field, ipywidgets.HBox([self.choice, self.button]), self.output])
+        self.box = ipywidgets.VBox(
+            [self.field, ipywidgets.HBox([self.choice, self.button]), self.output]
+        )
         self.field.observe(self._try, names="value")
         self.choice.observe(self._choose, names="value")
         self.button.on_click(self._hint)
@@ -140,4 +158,6 @@ class CaptionGame:
         self._show()
 
     def _show(self, notes=()):
-        self.output.value = game_html(self.gallery, self.target, self.attempts, [*notes, *self.hints[-1:]])
+        self.output.value = game_html(
+            self.gallery, self.target, self.attempts, [*notes, *self.hints[-1:]]
+        )

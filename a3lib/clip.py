@@ -71,10 +71,14 @@ class StandIn:
     @torch.no_grad()
     def encode_image(self, images):
         """(B, 3, 224, 224) from `preprocess` -> (B, D) unit vectors."""
-        parts = images.contiguous(memory_format=torch.channels_last).split(8)  # fits the processor's caches
+        parts = images.contiguous(memory_format=torch.channels_last).split(
+            8
+        )  # fits the processor's caches
         logits = torch.cat([self.tower(part) for part in parts])  # (B, 1000)
         top = (logits / TEMPERATURE).softmax(-1).topk(LIKELIEST)  # (B, 20)
-        return functional.normalize((top.values[..., None] * self.classes[top.indices]).sum(1), dim=-1)  # (B, D)
+        return functional.normalize(
+            (top.values[..., None] * self.classes[top.indices]).sum(1), dim=-1
+        )  # (B, D)
 
     def encode_text(self, texts):
         """List of B strings -> (B, D) unit vectors; tokens beyond `context_length` are cut off."""
@@ -90,7 +94,9 @@ class StandIn:
 def sentence_vectors(encoder, texts, batch=32):
     """List of B strings -> (B, D): the mean of the last hidden states, at length 1."""
     texts = list(texts)
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))  # similar lengths together: less padding
+    order = sorted(
+        range(len(texts)), key=lambda index: len(texts[index])
+    )  # similar lengths together: less padding
     vectors = torch.empty(len(texts), encoder.model.config.hidden_size)
     for start in range(0, len(texts), batch):
         rows = order[start : start + batch]
@@ -124,38 +130,54 @@ def load_clip(name="auto", source=None):
     architecture, _, tag = name.partition("/")
     published = get_pretrained_cfg(architecture, tag)
     if not published.get("hf_hub"):
-        raise ValueError(f"no folder or model {name!r}: take auto, ViT-B-32, ViT-B-32/laion2b_s34b_b79k or standin")
+        raise ValueError(
+            f"no folder or model {name!r}: take auto, ViT-B-32, ViT-B-32/laion2b_s34b_b79k or standin"
+        )
     quick = published.get("quick_gelu", False)
     _check_activation(name, quick, get_model_config(architecture))
-    folder = weights.hub_folder(published["hf_hub"].strip("/"), source, ("open_clip_config.json",), FILES)
+    folder = weights.hub_folder(
+        published["hf_hub"].strip("/"), source, ("open_clip_config.json",), FILES
+    )
     return _open_clip(folder, name, f"CLIP: {architecture} with the weights {tag}.", quick)
 
 
 def _check_activation(name, quick, config):
     if config.get("quick_gelu", False) != quick:
         used, not_used = ("QuickGELU", "GELU") if quick else ("GELU", "QuickGELU")
-        raise ValueError(f"{name}: its weights were trained with {used}, not {not_used}; results would be wrong")
+        raise ValueError(
+            f"{name}: its weights were trained with {used}, not {not_used}; results would be wrong"
+        )
 
 
 def _open_clip(folder, name, label, quick=None):
     import open_clip
 
     try:
-        config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf8"))["model_cfg"]
+        config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf8"))[
+            "model_cfg"
+        ]
     except (FileNotFoundError, ValueError, KeyError) as error:
-        raise weights.WeightsUnavailable(f"{folder} has no readable open_clip_config.json ({error})") from error
+        raise weights.WeightsUnavailable(
+            f"{folder} has no readable open_clip_config.json ({error})"
+        ) from error
     if "hf_tokenizer_name" in config.get("text_cfg", {}):
-        raise ValueError(f"{folder} has another tokenizer than CLIP's, which is the only one read here")
+        raise ValueError(
+            f"{folder} has another tokenizer than CLIP's, which is the only one read here"
+        )
     if quick is not None:
         _check_activation(folder, quick, config)
     tensors = weights.read_tensors(folder, FILES)
     with quiet():
-        model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", load_weights=False)
+        model, _, preprocess = open_clip.create_model_and_transforms(
+            f"local-dir:{folder}", load_weights=False
+        )
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{folder}: the weights do not fit open_clip_config.json ({reason})") from error
+        raise ValueError(
+            f"{folder}: the weights do not fit open_clip_config.json ({reason})"
+        ) from error
     tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
     scale = model.logit_scale.exp().item()
     return Clip(model.eval(), tokenizer, preprocess, name, label, scale, model.context_length)
@@ -168,10 +190,14 @@ def _stand_in():
 
     tower = timm.create_model("tf_efficientnet_lite0")
     stored = weights.read_tensors(next(weights.wheel_files(weights.EFFICIENTNET).glob("*.pth")))
-    tower.load_state_dict(dict(zip(tower.state_dict(), stored.values(), strict=True)))  # same order, other names
+    tower.load_state_dict(
+        dict(zip(tower.state_dict(), stored.values(), strict=True))
+    )  # same order, other names
     steps = [
         lambda picture: picture.convert("RGB"),
-        transforms.Resize(256, transforms.InterpolationMode.BICUBIC),  # 1.14 x the input, as in its training
+        transforms.Resize(
+            256, transforms.InterpolationMode.BICUBIC
+        ),  # 1.14 x the input, as in its training
         transforms.CenterCrop(224),
         transforms.ToTensor(),
         transforms.Normalize([127 / 255] * 3, [128 / 255] * 3),

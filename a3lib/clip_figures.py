@@ -29,12 +29,12 @@ def similarity_matrix(title, photographs, captions, scores, note=""):
     for column, photograph in enumerate(photographs):
         box = {"frameon": False, "box_alignment": (0.5, 1), "annotation_clip": False, "pad": 0}
         axes.add_artist(
-            AnnotationBbox(OffsetImage(_pixels(photograph), zoom=80 / THUMBNAIL), (column, rows - 0.4), **box)
+            AnnotationBbox(
+                OffsetImage(_pixels(photograph), zoom=80 / THUMBNAIL), (column, rows - 0.4), **box
+            )
         )
     right = int((best == np.arange(rows)).sum())
-    summary = (
-        f"cosines from {scores.min():.2f} to {scores.max():.2f}; {right} of {rows} captions fit their own picture best"
-    )
+    summary = f"cosines from {scores.min():.2f} to {scores.max():.2f}; {right} of {rows} captions fit their own picture best"
     return _noted(figure, title, summary, note)
 
 
@@ -47,12 +47,19 @@ def label_bars(title, photographs, labels, probabilities, note="", k=5):
         picture, bars = panel.subplots(2, 1, height_ratios=[3, 2])
         _draw(picture, photograph)
         top = np.argsort(-row, kind="stable")[:k]
-        bars.barh(range(len(top)), row[top], color=[COLOURS[labels[i] == photograph.label] for i in top])
+        bars.barh(
+            range(len(top)), row[top], color=[COLOURS[labels[i] == photograph.label] for i in top]
+        )
         bars.set(yticks=range(len(top)), yticklabels=[labels[i] for i in top], xlim=(0, 1))
         bars.invert_yaxis()
         bars.spines[["top", "right"]].set_visible(False)
         parts.append(f"{photograph.name} {labels[top[0]]} {row[top[0]]:.1f}")
-    return _noted(figure, title, "likeliest label of each picture and its probability: " + "; ".join(parts), note)
+    return _noted(
+        figure,
+        title,
+        "likeliest label of each picture and its probability: " + "; ".join(parts),
+        note,
+    )
 
 
 def retrieval(title, gallery, captions, rankings, target, k=5):
@@ -61,7 +68,9 @@ def retrieval(title, gallery, captions, rankings, target, k=5):
     parts = []
     panels = figure.subfigures(len(captions), 1, squeeze=False).flat
     for panel, caption, ranking in zip(panels, captions, rankings, strict=True):
-        parts.append(f"“{caption}”: the target has rank {ranking.rank(target)}, margin {ranking.margin(target):+.2f}")
+        parts.append(
+            f"“{caption}”: the target has rank {ranking.rank(target)}, margin {ranking.margin(target):+.2f}"
+        )
         panel.suptitle(parts[-1], fontsize=11, x=0.01, ha="left")
         for axes, place in zip(panel.subplots(1, k), ranking.top(k), strict=False):
             _draw(axes, gallery.photographs[place], framed=place == target)
@@ -79,14 +88,27 @@ def rank_curve(title, numbers, ranks, note=""):
     mean, low, high = np.exp([bootstrap(np.log(of).mean(0)) for of in ranks]).T
     left.plot(numbers, mean, color=COLOURS[2], marker="o")
     left.fill_between(numbers, low, high, color=COLOURS[2], alpha=0.2, linewidth=0)
-    left.set(xlabel="words in the caption", ylabel="rank of the target, geometric mean", ylim=(0, None), xticks=numbers)
-    parts = [f"typical rank: {', '.join(f'{rank:.1f} with {n}' for n, rank in zip(numbers, mean, strict=True))}"]
+    left.set(
+        xlabel="words in the caption",
+        ylabel="rank of the target, geometric mean",
+        ylim=(0, None),
+        xticks=numbers,
+    )
+    parts = [
+        f"typical rank: {', '.join(f'{rank:.1f} with {n}' for n, rank in zip(numbers, mean, strict=True))}"
+    ]
     for place, (label, best) in enumerate({"first": 1, "among the first five": 5}.items()):
         mean, low, high = np.array([bootstrap((of <= best).mean(0)) for of in ranks]).T
-        axes.plot(numbers, mean, color=COLOURS[place], linestyle=STYLES[place], marker="o", label=label)
+        axes.plot(
+            numbers, mean, color=COLOURS[place], linestyle=STYLES[place], marker="o", label=label
+        )
         axes.fill_between(numbers, low, high, color=COLOURS[place], alpha=0.2, linewidth=0)
-        parts.append(f"{label}: {', '.join(f'{share:.2f} with {n}' for n, share in zip(numbers, mean, strict=True))}")
-    axes.set(xlabel="words in the caption", ylabel="share of pictures", ylim=(0, 1.02), xticks=numbers)
+        parts.append(
+            f"{label}: {', '.join(f'{share:.2f} with {n}' for n, share in zip(numbers, mean, strict=True))}"
+        )
+    axes.set(
+        xlabel="words in the caption", ylabel="share of pictures", ylim=(0, 1.02), xticks=numbers
+    )
     axes.legend(fontsize=8, loc="lower right")
     for panel in (left, axes):
         panel.grid(alpha=0.3)
@@ -119,7 +141,9 @@ def _pixels(photograph):
 def _draw(axes, photograph, framed=False):
     axes.imshow(_pixels(photograph))
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(photograph.credit.replace(", resized to 384 px at most", "") or photograph.name, fontsize=6)
+    axes.set_xlabel(
+        photograph.credit.replace(", resized to 384 px at most", "") or photograph.name, fontsize=6
+    )
     for spine in axes.spines.values():
         spine.set(visible=framed, color=COLOURS[1], linewidth=4)
 

@@ -30,15 +30,21 @@ def load_encoder(name=None, source=None, folder=None, attn_implementation=None):
     """
     from transformers import MODEL_MAPPING, AutoConfig
 
-    folder, place = (Path(folder), f"the folder {Path(folder).name}") if folder else find_encoder(name, source)
+    folder, place = (
+        (Path(folder), f"the folder {Path(folder).name}") if folder else find_encoder(name, source)
+    )
     name = name or (folder.name if place.startswith("the folder") else weights.MINILM.name)
     for kinds in (["config.json"], ["tokenizer.json", "vocab.txt", "vocab.json"]):
         if not any((folder / kind).is_file() for kind in kinds):
-            raise weights.WeightsUnavailable(f"{folder} is not the folder of an encoder: no {' or '.join(kinds)}")
+            raise weights.WeightsUnavailable(
+                f"{folder} is not the folder of an encoder: no {' or '.join(kinds)}"
+            )
     with quiet():
         config = AutoConfig.from_pretrained(folder)
         trunk = MODEL_MAPPING[type(config)]
-        model, new = load_checked(trunk, folder, new=("pooler.",), attn_implementation=attn_implementation)
+        model, new = load_checked(
+            trunk, folder, new=("pooler.",), attn_implementation=attn_implementation
+        )
         tokenizer = _tokenizer(folder, config)
     size = sum(value.numel() for value in model.parameters()) / 1e6
     fresh = "; its pooler is not in the checkpoint and starts at random" if new else ""
@@ -65,13 +71,21 @@ def _tokenizer(folder, config):
     """The checkpoint's own tokenizer, limited to the positions that the network has."""
     from transformers import AutoTokenizer, BertweetTokenizer
 
-    tweets = getattr(config, "tokenizer_class", None) == "BertweetTokenizer"  # normalises before it splits
+    tweets = (
+        getattr(config, "tokenizer_class", None) == "BertweetTokenizer"
+    )  # normalises before it splits
     kind, options = (BertweetTokenizer, {"normalization": True}) if tweets else (AutoTokenizer, {})
     tokenizer = kind.from_pretrained(folder, **options)
     if len(tokenizer) > config.vocab_size:
-        raise ValueError(f"{folder}: a tokenizer of {len(tokenizer)} tokens, a network for {config.vocab_size}")
-    first = config.pad_token_id + 1 if config.model_type == "roberta" else 0  # RoBERTa's positions follow its padding
-    tokenizer.model_max_length = min(tokenizer.model_max_length, config.max_position_embeddings - first)
+        raise ValueError(
+            f"{folder}: a tokenizer of {len(tokenizer)} tokens, a network for {config.vocab_size}"
+        )
+    first = (
+        config.pad_token_id + 1 if config.model_type == "roberta" else 0
+    )  # RoBERTa's positions follow its padding
+    tokenizer.model_max_length = min(
+        tokenizer.model_max_length, config.max_position_embeddings - first
+    )
     return tokenizer
 
 
@@ -88,7 +102,12 @@ def load_checked(model_class, folder, new=("classifier.",), seed=0, **options):
         torch.manual_seed(seed)
         theirs = AutoConfig.from_pretrained(folder)
         config = model_class.config_class.from_pretrained(folder)
-        options |= {"config": config, "state_dict": tensors, "dtype": torch.float32, "output_loading_info": True}
+        options |= {
+            "config": config,
+            "state_dict": tensors,
+            "dtype": torch.float32,
+            "output_loading_info": True,
+        }
         try:
             model, info = model_class.from_pretrained(None, **options)
         except RuntimeError as error:  # a shape differs
@@ -100,7 +119,11 @@ def load_checked(model_class, folder, new=("classifier.",), seed=0, **options):
     if lost or theirs.model_type != ours:
         kind = " or ".join(theirs.architectures or ["model"])
         prefixes = ", ".join(sorted({key.partition(".")[0] + ".*" for key in tensors}))
-        harm = f"{len(lost)} of its tensors would stay random" if lost else "names agree, meanings do not"
+        harm = (
+            f"{len(lost)} of its tensors would stay random"
+            if lost
+            else "names agree, meanings do not"
+        )
         raise ValueError(
             f"the checkpoint is a {kind} (model_type {theirs.model_type}, keys {prefixes}), "
             f"but {model_class.__name__} is a {ours} network: {harm}. "

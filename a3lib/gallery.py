@@ -31,8 +31,12 @@ def _listing(folder, limit):
         raise NotADirectoryError(
             f"there is no folder {folder}: give a folder of pictures, or none for the packaged ones"
         )
-    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    shown = sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
+    names = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()
+    }
+    shown = sorted(
+        name for name in names if not any(part.startswith(".") for part in name.split("/"))
+    )
     return [Photograph(names[name], name) for name in shown[:limit]]
 
 
@@ -45,7 +49,14 @@ class Gallery:
     and ValueError if no picture can be read.
     """
 
-    def __init__(self, model, folder=None, limit=1000, cache="runs/features", progress=lambda done, total: None):
+    def __init__(
+        self,
+        model,
+        folder=None,
+        limit=1000,
+        cache="runs/features",
+        progress=lambda done, total: None,
+    ):
         self.model, self.photographs, self.skipped, rows = model, [], [], []
         listed = _listing(folder, limit)
         store = FeatureStore(cache, model)
@@ -54,11 +65,15 @@ class Gallery:
                 rows.append(store.feature(read_bytes(photograph.path)))
                 self.photographs.append(photograph)
             except UnreadablePicture as problem:
-                self.skipped.append(" ".join(f"{photograph.name}: skipped, {problem}".split())[:300])
+                self.skipped.append(
+                    " ".join(f"{photograph.name}: skipped, {problem}".split())[:300]
+                )
             progress(number, len(listed))
         store.save()
         if not rows:
-            raise ValueError("\n".join([f"no picture could be read in {folder}", *self.skipped[:5]]))
+            raise ValueError(
+                "\n".join([f"no picture could be read in {folder}", *self.skipped[:5]])
+            )
         self.features = torch.stack(rows)  # (N, D)
 
     def __len__(self):
@@ -68,7 +83,9 @@ class Gallery:
         """Place of a picture by its file name. Raises KeyError naming a few that are there."""
         names = [photograph.name for photograph in self.photographs]
         if name not in names:
-            raise KeyError(f"no picture {name!r} in this gallery of {len(self)}; there are {', '.join(names[:5])}, ...")
+            raise KeyError(
+                f"no picture {name!r} in this gallery of {len(self)}; there are {', '.join(names[:5])}, ..."
+            )
         return names.index(name)
 
     def scores(self, texts):
@@ -115,7 +132,9 @@ class FeatureStore:
         try:
             with safe_open(self.path, "pt") as file:
                 features = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
-                return features if (file.metadata() or {}).get("sha256") == _checksum(features) else {}
+                return (
+                    features if (file.metadata() or {}).get("sha256") == _checksum(features) else {}
+                )
         except (SafetensorError, OSError):
             return {}
 

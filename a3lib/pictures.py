@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")  # others may start programs (EPS) or need plug-ins
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "BMP",
+    "PPM",
+)  # others may start programs (EPS) or need plug-ins
 LARGEST_FILE = 200_000_000  # bytes; a longer file is not even opened
 LONGEST_SHAPE = 4  # sides beyond 4:1 are cut: models look at the centre square, and enlarging the rest fills the memory
 
@@ -50,15 +58,25 @@ def decode(data):
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as problem:
-        raise UnreadablePicture(f"not a picture in one of the formats {', '.join(FORMATS)}") from problem
+        raise UnreadablePicture(
+            f"not a picture in one of the formats {', '.join(FORMATS)}"
+        ) from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
-        raise UnreadablePicture(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller first") from problem
-    except Exception as problem:  # Pillow's decoders raise errors of a dozen kinds for damaged files
-        raise UnreadablePicture(f"damaged or cut off ({type(problem).__name__}: {problem})") from problem
+        raise UnreadablePicture(
+            f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller first"
+        ) from problem
+    except (
+        Exception
+    ) as problem:  # Pillow's decoders raise errors of a dozen kinds for damaged files
+        raise UnreadablePicture(
+            f"damaged or cut off ({type(problem).__name__}: {problem})"
+        ) from problem
 
 
 def _rgb(image):
-    if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel: Pillow itself would cut everything above 255 off
+    if image.mode.startswith(
+        ("I", "F")
+    ):  # 16 or 32 bits a pixel: Pillow itself would cut everything above 255 off
         values = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(0)
         white = max(1.0 if image.mode == "F" else 65535.0, values.max())
         image = Image.fromarray((255 * values / white).round().astype(np.uint8))

@@ -59,7 +59,9 @@ def corpus(name):
     """The text of a corpus. Raises ValueError for an unknown name."""
     if name not in CORPORA:
         raise ValueError(f"the corpus is one of {', '.join(CORPORA)}, not {name!r}")
-    return lzma.decompress(resources.files("a3lib").joinpath(f"data/corpora/{name}.txt.xz").read_bytes()).decode()
+    return lzma.decompress(
+        resources.files("a3lib").joinpath(f"data/corpora/{name}.txt.xz").read_bytes()
+    ).decode()
 
 
 def pieces(tokenizer, text, length):
@@ -67,7 +69,10 @@ def pieces(tokenizer, text, length):
     ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
     inner = length - 2
     rows = torch.tensor(ids[: len(ids) // inner * inner]).view(-1, inner)
-    first, last = (torch.full((len(rows), 1), token) for token in (tokenizer.cls_token_id, tokenizer.sep_token_id))
+    first, last = (
+        torch.full((len(rows), 1), token)
+        for token in (tokenizer.cls_token_id, tokenizer.sep_token_id)
+    )
     return torch.cat([first, rows, last], 1)
 
 
@@ -94,14 +99,17 @@ def pretrain(encoder, settings, seed):
         optimizer, losses = make_optimizer(model, recipe), []
         device = next(model.parameters()).device
         for number in range(settings.steps):
-            places = torch.arange(number * settings.batch_size, (number + 1) * settings.batch_size) % len(order)
+            places = torch.arange(
+                number * settings.batch_size, (number + 1) * settings.batch_size
+            ) % len(order)
             ids, labels = mask(rows[order[places]], encoder.tokenizer, settings.masked, generator)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, number, settings.steps)
-            inputs = {"input_ids": ids.to(device), "attention_mask": torch.ones_like(ids, device=device)}
+            inputs = {
+                "input_ids": ids.to(device),
+                "attention_mask": torch.ones_like(ids, device=device),
+            }
             losses.append(step(model, optimizer, inputs, labels.to(device), recipe.clip).item())
     name = f"{encoder.name} + {settings.corpus}"
-    origin = (
-        f"{encoder.origin} Then {settings.steps} steps of masked language modelling on {settings.corpus}, seed {seed}."
-    )
+    origin = f"{encoder.origin} Then {settings.steps} steps of masked language modelling on {settings.corpus}, seed {seed}."
     return replace(encoder, model=model.trunk.eval(), name=name, origin=origin), losses

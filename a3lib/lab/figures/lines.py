@@ -1,0 +1,129 @@
+"""Lines with bands over seeds, dots with intervals, shares by a property of words."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from a3lib.lab.figures.base import COLOURS, MARKERS, STYLES, Picture, label_axes
+from a3lib.lab.records import word_groups
+from a3lib.lab.verdicts import Difference, mean
+
+FEWEST_WORDS = 30  # below this a share of words says little: groups are merged until they have them
+
+
+def bands(title, panels, xlabel, ylabel, references=(), log=None, thin=None):
+    """Lines of means over seeds, with bands from the lowest to the highest seed.
+
+    `panels` maps a caption to {label: (x (N,), values (seeds, N))}, NaN where a seed stopped early;
+    `references` holds (name, y) of dotted lines in the last panel; `log` is 'x', 'y' or 'xy';
+    `thin` maps (caption, label) to (x, y) of a single run that is drawn thin.
+    """
+    figure = Figure(figsize=(4.6 * len(panels) + 0.4, 3.4), layout="constrained")
+    parts = []
+    for axes, (caption, lines) in zip(_row(figure, panels), panels.items(), strict=True):
+        for number, (label, (x, values)) in enumerate(lines.items()):
+            values = np.asarray(values, dtype=float)
+            look = {"color": COLOURS[number % 7], "linestyle": STYLES[number % 4]}
+            axes.plot(x, np.nanmean(values, 0), label=label, **look)
+            low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+            axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
+            parts.append(f"{label}, {caption}: {np.nanmin(values, 1).mean():.3f} at the lowest")
+            if thin and (caption, label) in thin:
+                axes.plot(*thin[caption, label], linewidth=0.7, label=f"{label}, live", **look)
+        label_axes(axes, caption, xlabel, ylabel if axes is figure.axes[0] else "")
+        for axis in log or "":
+            axes.set(**{f"{axis}scale": "log"})
+    for name, y in references:
+        axes.axhline(y, color=COLOURS[6], linewidth=0.8, linestyle=":", label=name)
+    axes.legend(fontsize=8)
+    figure.suptitle(title)
+    return Picture(figure, title, "means of the seeds: " + "; ".join(parts))
+
+
+def _row(figure, panels):
+    return np.atleast_1d(figure.subplots(1, len(panels), sharey=len(panels) > 1))
+
+
+def loss_curves(title, records, measures, live=None, log=None):
+    """`bands` of losses against gradient steps.
+
+    `records` maps a label to the records of one run, `measures` a caption to 'train' or a measure
+    of the validation words; `live` maps a label to the `History` of a run of this session.
+    """
+    panels, thin = {}, {}
+    for caption, measure in measures.items():
+        panels[caption] = {label: _curves(runs, measure) for label, runs in records.items()}
+        for label, history in (live or {}).items():
+            values = history.train if measure == "train" else history.validation[measure]
+            thin[caption, label] = (history.updates, values)
+    return bands(title, panels, "gradient steps", "loss (nats)", log=log, thin=thin)
+
+
+def _curves(runs, measure):
+    histories = [run["history"] for run in runs]
+    updates = max((history["updates"] for history in histories), key=len)
+    values = np.full((len(runs), len(updates)), np.nan)
+    for row, history in zip(values, histories, strict=True):
+        curve = history["train"] if measure == "train" else history["validation"][measure]
+        row[: len(curve)] = curve
+    return updates, values
+
+
+def intervals(title, groups, xlabel, references=()):
+    """A dot per seed, mean and 95 % interval of each named group of values.
+
+    A group whose interval would leave the values 0 to 1 of a share shows its dots alone.
+    """
+    figure = Figure(figsize=(8, 0.38 * len(groups) + 1.2), layout="constrained")
+    axes, parts = figure.subplots(), []
+    for row, (name, values) in enumerate(groups.items()):
+        axes.plot(values, [row] * len(values), ".", color=COLOURS[5])
+        low, high = Difference(values, [0.0] * len(values), paired=True).interval()
+        center, shown = mean(values), f"{min(values):.3f} to {max(values):.3f}"
+        if low >= 0 and high <= 1:
+            ends = [[center - low], [high - center]]
+            axes.errorbar(center, row, xerr=ends, fmt="o", color=COLOURS[0], capsize=3)
+            shown = f"{center:.3f} ({low:.3f} to {high:.3f})"
+        parts.append(f"{name} {shown}")
+    for name, x in references:
+        axes.axvline(x, color=COLOURS[1], linestyle=":", label=name)
+    if references:
+        axes.legend(fontsize=8, loc="lower left")
+    axes.set_yticks(range(len(groups)), list(groups))
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    label_axes(axes, title, xlabel, "")
+    return Picture(figure, title, "; ".join(parts))
+
+
+def accuracy_by_group(title, records, column, xlabel, values, words="unseen"):
+    """Share of right words by a column of `word_groups`: mean, lowest and highest seed.
+
+    `records` maps a label to the records of one run; `values` are the groups to show, each a value
+    of the column or a range of them. The number of words stands below each group.
+    """
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    axes, parts = figure.subplots(), []
+    names = [
+        f"{v.start} to {v.stop - 1}" if isinstance(v, range) else str(v) or "none" for v in values
+    ]
+    for number, (label, runs) in enumerate(records.items()):
+        frame = word_groups(runs, words)
+        right, total = np.zeros((2, len(values), len(runs)))
+        for place, value in enumerate(values):
+            chosen = frame[frame[column].isin(value if isinstance(value, range) else [value])]
+            sums = chosen.groupby("seed")[["right", "words"]].sum()
+            right[place], total[place] = sums["right"], sums["words"]
+        share = right / total
+        center = share.mean(1)
+        spread = [center - share.min(1), share.max(1) - center]
+        places = np.arange(len(values)) + 0.12 * number
+        look = {"color": COLOURS[number], "fmt": MARKERS[number % 5], "capsize": 2}
+        axes.errorbar(places, center, spread, label=label, **look)
+        parts.append(
+            f"{label} from {center[0]:.0%} at {names[0]} to {center[-1]:.0%} at {names[-1]}"
+        )
+    ticks = [f"{name}\nn = {count:.0f}" for name, count in zip(names, total[:, 0], strict=True)]
+    axes.set_xticks(np.arange(len(values)), ticks, fontsize=8)
+    label_axes(axes, title, xlabel, "exactly right words")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(fontsize=8)
+    return Picture(figure, title, "; ".join(parts))

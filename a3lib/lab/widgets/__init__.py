@@ -1,0 +1,1 @@
+"""Widgets: controls and one value, which a plain function computes."""

@@ -1,0 +1,1 @@
+"""Translators from English to Pig Latin: data, models, training, decoding."""
