@@ -1,1 +1,1 @@
-"""The companion to CSC413 Programming Assignment 3: models, training, measurement and their explanation."""
+"""The companion to CSC413 Programming Assignment 3: models, training, measurements."""

@@ -63,8 +63,8 @@ def rate_share(settings, update, per_epoch):
     """The factor on the learning rate at an update, counted from 0 over all epochs.
 
     'decay' falls once per epoch. 'one-cycle' rises along a line, then falls to zero along half a
-    cosine (Smith and Topin 2018 without their last part); 'linear' falls along a line, and its first update
-    has rate zero (Devlin et al. 2019, A.2).
+    cosine (Smith and Topin 2018 without their last part). 'linear' falls along a line instead, and
+    its first update has rate zero (Devlin et al. 2019, A.2).
     """
     if settings.schedule == "decay":
         return settings.decay ** (update // per_epoch + 1)
@@ -84,14 +84,20 @@ class Updates:
     """
 
     def __init__(self, model, settings, per_epoch):
-        self.model, self.settings, self.per_epoch = model, settings, per_epoch
+        self.settings, self.per_epoch = settings, per_epoch
+        self.parameters = list(model.parameters())
         learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
         hidden = [n for n, p in learning.items() if settings.muon and p.ndim > 1 and "blocks" in n]
         rest = [p for name, p in learning.items() if name not in hidden]
-        groups = [
-            {"params": [p for p in rest if p.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-        ]
+        groups = [{"params": rest, "weight_decay": 0.0}]
+        if settings.weight_decay:
+            matrices, vectors = (
+                [p for p in rest if (p.ndim > 1) == wide] for wide in (True, False)
+            )
+            groups = [
+                {"params": matrices, "weight_decay": settings.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ]
         self.optimizers = [AdamW(groups, settings.learning_rate)]
         if hidden:
             matrices = [learning[name] for name in hidden]
@@ -103,7 +109,7 @@ class Updates:
 
     def zero_grad(self):
         """Forget all gradients, also those of a callback."""
-        for parameter in self.model.parameters():
+        for parameter in self.parameters:
             parameter.grad = None
 
     def step(self, update):

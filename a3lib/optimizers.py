@@ -17,39 +17,53 @@ class AdamW(torch.optim.Optimizer):
     def __init__(self, parameters, lr, weight_decay=0.0, betas=(0.9, 0.999), eps=1e-8):
         defaults = {"lr": lr, "weight_decay": weight_decay, "betas": betas, "eps": eps}
         super().__init__(parameters, defaults)
+        self._gathered = {}  # number of a group -> what its last step used
 
     @torch.no_grad()
     def step(self):
         """One update of every parameter that has a gradient."""
-        for group in self.param_groups:
+        for number, group in enumerate(self.param_groups):
             learning = [p for p in group["params"] if p.grad is not None]
-            if learning:
-                torch._fused_adamw_(
-                    learning,
-                    [p.grad for p in learning],
-                    *self._moments(learning),
-                    lr=group["lr"],
-                    beta1=group["betas"][0],
-                    beta2=group["betas"][1],
-                    weight_decay=group["weight_decay"],
-                    eps=group["eps"],
-                    amsgrad=False,
-                    maximize=False,
-                )
+            if not learning:
+                continue
+            states, means, squares = self._moments(number, learning)
+            for state in states:
+                state["updates"] += 1
+            made = {state["updates"] for state in states}  # one number, unless some learn later
+            counts = {n: torch.full((), float(n), device=learning[0].device) for n in made}
+            torch._fused_adamw_(
+                learning,
+                [p.grad for p in learning],
+                means,
+                squares,
+                [],  # of AMSGrad
+                [counts[state["updates"]] for state in states],
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
 
-    def _moments(self, learning):
-        """Means, squares, [] (of AMSGrad) and the number of updates of each parameter."""
-        for p in learning:
-            if p not in self.state:
-                moments = {"mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
-                self.state[p] = {"updates": 0, **moments}
-        states = [self.state[p] for p in learning]
-        for state in states:
-            state["updates"] += 1
-        numbers = {state["updates"] for state in states}  # one, unless some learn later
-        counts = {n: torch.full((), float(n), device=learning[0].device) for n in numbers}
-        means, squares = ([state[name] for state in states] for name in ("mean", "square"))
-        return means, squares, [], [counts[state["updates"]] for state in states]
+    def _moments(self, number, learning):
+        """States, means and squares of the parameters; gathered anew when others learn."""
+        key = list(map(id, learning))
+        if self._gathered.get(number, (None,))[0] != key:
+            for p in learning:
+                if p not in self.state:
+                    moments = {"mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
+                    self.state[p] = {"updates": 0, **moments}
+            states = [self.state[p] for p in learning]
+            moments = ([state[name] for state in states] for name in ("mean", "square"))
+            self._gathered[number] = (key, states, *moments)
+        return self._gathered[number][1:]
+
+    def load_state_dict(self, state_dict):
+        """As PyTorch's."""
+        super().load_state_dict(state_dict)
+        self._gathered.clear()
 
 
 class Muon(torch.optim.Optimizer):

@@ -2,8 +2,8 @@
 
 import torch
 
-from a3lib.arithmetic import SIGNS, TENS, UNITS
-from a3lib.encoders import Encoder
+from a3lib.bert.arithmetic import SIGNS, TENS, UNITS
+from a3lib.pretrained.encoders import Encoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *UNITS, *TENS, *SIGNS, "the", "of", "is", "a", "."]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}

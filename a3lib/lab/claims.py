@@ -21,6 +21,7 @@ from a3lib.lab.verdicts import (
 # settings that decide which words, in which batches, a seed gives a run
 DRAWN = ("data", "validation", "augmentation", "longest", "expressions", "unseen_numbers", "probes")
 DRAWN += ("training.batches", "training.batch_size", "training.updates_per_epoch")
+DRAWN += ("tuning.batch_size",)
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def _claimed(name, text, more, less, paired, margin, digits, headline, confounde
     else:
         side, sign = (found.more, 1) if list(less) == [limit] * len(less) else (found.less, -1)
         ends = sorted((limit + sign * low, limit + sign * high))
+        if 0 <= min(*side, limit) and max(*side, limit) <= 1:  # a share
+            ends = [min(max(end, 0.0), 1.0) for end in ends]
         measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
     return Claim(name, text, measured, verdict, found.how, p, confounders)
 
@@ -164,7 +167,7 @@ def most_above(name, text, values, limit, digits=2):
     return replace(claim, measured=" ".join(f"{value:.{digits}f}" for value in sorted(values)))
 
 
-def pictures_above(name, text, values, limit, margin=0.0, digits=2):
+def pictures_above(name, text, values, limit, margin=0.02, digits=2):
     """Claim that the mean of values, one per picture, lies above a limit (bootstrap of pictures).
 
     Values that are all 0 or 1 are a share, see `share_above`.

@@ -1,6 +1,7 @@
 """What makes two runs the same, and what a run was made with."""
 
 import hashlib
+import importlib
 import json
 import platform
 import sys
@@ -21,10 +22,9 @@ def run_key(settings, seed, data_sha256):
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def made_with():
+def made_with(*packages):
     """The kind of machine (equal kinds give equal bits for equal seeds), and the versions."""
-    import numpy
-
+    named = {name: importlib.import_module(name).__version__ for name in ("numpy", *packages)}
     return {
         "machine": {
             "processor": _processor(),
@@ -34,8 +34,8 @@ def made_with():
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "numpy": numpy.__version__,
             "os": sys.platform,
+            **named,
         },
     }
 

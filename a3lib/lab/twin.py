@@ -9,7 +9,9 @@ import ast
 import functools
 import hashlib
 import inspect
+import operator
 import textwrap
+from itertools import chain
 
 import torch
 from torch import nn
@@ -46,6 +48,7 @@ WRITTEN_FOR = {
 HELPERS = ("masked_softmax", "causal_mask", "as_weights", "as_sequence")  # of `attention`
 TORCH = (nn.Linear, nn.Embedding, nn.Softmax, nn.Sequential, nn.ReLU, nn.ModuleList)
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+LEARNS = operator.attrgetter("requires_grad", "dtype")
 CLOSE = 1e-3  # largest difference, as a share of the largest number compared
 
 
@@ -89,7 +92,8 @@ class Watch:
         self.hooks += [getattr(torch_module, f"_global{name}") for name in HOOKS]
         self.own = [part.__dict__ for part in parts]
         self.kinds = {type(part) for part in parts}
-        self.tables = [t for part in parts for t in (part._modules, part._parameters)]
+        self.tables = [table for part in parts for table in (part._modules, part._parameters)]
+        self.parameters = list(model.parameters())
         self.seen = self._state()
 
     def changed(self):
@@ -97,13 +101,12 @@ class Watch:
         return self.seen != self._state()
 
     def _state(self):
-        held = [one for table in self.tables for one in table.values()]
         return (
             any(self.hooks),
             any("forward" in names for names in self.own),
             [kind.forward for kind in self.kinds],
-            list(map(id, held)),
-            [(p.requires_grad, p.dtype) for p in held if isinstance(p, torch.Tensor)],
+            list(map(id, chain.from_iterable(map(dict.values, self.tables)))),
+            list(map(LEARNS, self.parameters)),
             torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"),
         )
 

@@ -6,13 +6,16 @@ The same batch, weights and dropout settings; calls alternate, medians of the pr
 import argparse
 
 import torch
-from bench_attention import alternate
+from speed import alternate
 
-from a3lib import arithmetic, probes
-from a3lib.bert import BertForSentenceClassification, SentenceClassifier, encode, from_encoder
-from a3lib.encoders import load_encoder
-from a3lib.training import one_thread
-from a3lib.tuning import TuningSettings, make_optimizer, only_used_rows, step
+from a3lib.bert import arithmetic
+from a3lib.bert.classifier import BertForSentenceClassification, from_encoder
+from a3lib.bert.fine_tuning import FineTuningSettings, freeze, only_used_rows, train_on
+from a3lib.bert.heads import Head, SentenceClassifier, encode
+from a3lib.bert.probes import features
+from a3lib.common import one_thread
+from a3lib.optimization import Updates
+from a3lib.pretrained.encoders import load_encoder
 
 
 def main():
@@ -20,13 +23,14 @@ def main():
     parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
     encoder, parts = load_encoder(), arithmetic.split(arithmetic.expressions(), 0)
-    data, settings = encode(encoder, parts.train), TuningSettings()
+    data, settings = encode(encoder, parts.train), FineTuningSettings()
     inputs, labels = data.batch(torch.arange(settings.batch_size))
     bare = from_encoder(BertForSentenceClassification, encoder, 0).train()
     ours, frozen = SentenceClassifier(encoder, 0).train(), SentenceClassifier(encoder, 0).train()
-    frozen.trunk.requires_grad_(False)
-    vectors = probes.features(encoder, parts.train).of("pooler")
-    head = probes.Head(vectors.shape[1], 0)
+    freeze(frozen)
+    found = features(encoder, parts.train)
+    vectors = found[max(found)[0], "pooler"]
+    head = Head(vectors.shape[1], 0)
 
     def forward_and_backward():
         bare.zero_grad()
@@ -35,8 +39,8 @@ def main():
     with one_thread(), only_used_rows(ours, data), only_used_rows(frozen, data):
         steps = [forward_and_backward]
         for model, batch in ((ours, inputs), (frozen, inputs), (head, {"features": vectors[: settings.batch_size]})):
-            optimizer = make_optimizer(model, settings)
-            steps.append(lambda m=model, o=optimizer, b=batch: step(m, o, b, labels, settings.clip))
+            updates = Updates(model, settings, per_epoch=1000)
+            steps.append(lambda m=model, u=updates, b=batch: train_on(m, [(b, labels)], u, 500))
         times = alternate(steps, repeats)
     names = ("bare forward and backward", "fine-tuning step", "frozen step", "step on cached features")
     for name, seconds in zip(names, times, strict=True):

@@ -13,10 +13,11 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from a3lib import caption_game, prompting
-from a3lib.clip import load_clip
-from a3lib.gallery import Gallery
-from a3lib.training import one_thread
+from a3lib.clip.gallery import Gallery
+from a3lib.clip.model import load_clip
+from a3lib.clip.ranking import Ranking, caption_ranks
+from a3lib.common import one_thread
+from a3lib.lab.widgets import caption_game
 
 CAPTIONS = [
     "purple flower",
@@ -62,12 +63,12 @@ def main(name="auto", folder=None):
     shares = [whole / operations(lambda c=c: gallery.scores([c])) for c in CAPTIONS]
     print(f"operations: encoding all pictures takes {min(shares):.0f} to {max(shares):.0f} times those of a caption")
     if folder is None:
-        ranks = prompting.own_ranks(gallery, [photograph.caption for photograph in gallery.photographs])
+        ranks = caption_ranks(gallery, [photograph.caption for photograph in gallery.photographs])
         print(*(f"recall@{k} of the gallery's own captions: {(ranks <= k).mean():.2f}" for k in (1, 5, 10)), sep="\n")
 
 
 def ranking(gallery, caption, target):
-    return prompting.Ranking(gallery.scores([caption])[0]).rank(target)
+    return Ranking(gallery.scores([caption])[0]).rank(target)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from a3lib.batches import Batches, encode_pairs
-from a3lib.experiments import run_split
-from a3lib.models import build
-from a3lib.runs import PUBLISHED_RUNS, RUNS
-from a3lib.training import batch_loss, flat_parameters, one_thread
+from a3lib.common import one_thread
+from a3lib.lab.fast import fast_logits
+from a3lib.lab.runs import PUBLISHED_RUNS, RUNS
+from a3lib.translation.batches import Batches, encode_pairs
+from a3lib.translation.losses import token_loss
+from a3lib.translation.models import build
 
 
 class Traffic(TorchDispatchMode):
@@ -72,13 +73,12 @@ def limits(name):
     """(seconds, operations, bytes, operators, share of the products in the profile) of an update on a median batch."""
     run = RUNS[name]
     model = build(run.model, seed=0)
-    weights = flat_parameters(model)
-    batches = Batches(encode_pairs(run_split(run, 0).train), "buckets", run.training.batch_size, 0).of_pass(0)
+    batches = Batches(encode_pairs(run.split(0).train), "buckets", run.training.batch_size, 0).of_epoch(0)
     batch = sorted(batches, key=lambda one: one.target.numel())[len(batches) // 2]
 
     def update():
-        weights.grad.zero_()
-        batch_loss(model, batch).backward()
+        model.zero_grad()
+        token_loss(fast_logits(model, batch.source, batch.prefix), batch.target).backward()
 
     seconds = statistics.median(fastest(update, 1) for _ in range(15))
     with FlopCounterMode(display=False) as counter:

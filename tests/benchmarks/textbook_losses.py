@@ -10,15 +10,14 @@ import statistics
 import time
 from pathlib import Path
 
-import bench_attention
+import speed
 import textbook
 import torch
 
-from a3lib.batches import indices
-from a3lib.experiments import run_split
-from a3lib.models import build
-from a3lib.records import append_record, read_records
-from a3lib.runs import PUBLISHED_RUNS, RUNS
+from a3lib.lab.records import append_record, read_records
+from a3lib.lab.runs import PUBLISHED_RUNS, RUNS
+from a3lib.translation.batches import indices
+from a3lib.translation.models import build
 
 FILE = Path(__file__).with_suffix(".jsonl")
 
@@ -29,9 +28,9 @@ def train(name, seed):
     The losses are two lists: per token, and the mean over bucket batches.
     """
     run, settings = RUNS[name], RUNS[name].training
-    model = bench_attention.opponent(run.model)
+    model = speed.opponent(run.model)
     model.load_state_dict(build(run.model, seed).state_dict())
-    data = run_split(run, seed)
+    data = run.split(seed)
     training, validation = (
         textbook.bucket_batches([(indices(w), indices(t)) for w, t in side], settings.batch_size)
         for side in (data.train, data.validation)

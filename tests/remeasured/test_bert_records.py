@@ -4,31 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from a3lib import bert_experiments as experiments
-from a3lib import records
-from a3lib.bert_cells import seeds_of
+from a3lib.lab import bert_experiments, records
+from a3lib.lab.bert_runs import CONDITIONS
+from a3lib.lab.keys import made_with
 
 RECORDED = records.read_records(Path(__file__).parents[2] / "notebooks/records/bert.jsonl")
 
 
-def test_records_are_current_and_none_twice():
-    keys = [(record["run"], record["seed"]) for record in RECORDED]
-    assert len(set(keys)) == len(keys)
-    for record in RECORDED:
-        assert record["identity"] == experiments.cell_identity(experiments.CELLS[record["run"]], record["seed"])
-
-
-def test_every_cell_has_its_seeds():
-    for name, cell in experiments.CELLS.items():
-        seeds = [record["seed"] for record in records.of_run(RECORDED, name)]
-        assert seeds == list(seeds_of(cell)), name
+def test_records_are_complete_and_current():
+    """All seeds of every condition, each made with the present settings and results version; none twice."""
+    wanted = sorted(condition.key(seed) for condition in CONDITIONS.values() for seed in condition.seeds)
+    assert sorted(record["key"] for record in RECORDED) == wanted
 
 
 def test_a_recorded_run_is_measured_again():
     """Equal on the kind of machine that made the record; elsewhere close: 48 steps of a head only."""
     old = records.of_run(RECORDED, "published-frozen")[0]
-    new = experiments.run(experiments.CELLS["published-frozen"], 0).record
-    if new["machine"] == old["machine"]:
+    new = bert_experiments.run("published-frozen", 0).record
+    if made_with()["machine"] == old["machine"] and new["versions"] == old["versions"]:
         assert new["metrics"]["predictions"] == old["metrics"]["predictions"]
         assert new["history"]["train"] == old["history"]["train"]
     else:

@@ -7,7 +7,8 @@ import io
 import math
 from typing import NamedTuple
 
-from a3lib.clip.ranking import content_words, explain, tidy
+from a3lib.clip.captions import content_words, tidy
+from a3lib.clip.ranking import explain
 from a3lib.lab.widgets.display import live_region
 
 

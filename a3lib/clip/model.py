@@ -1,0 +1,179 @@
+"""Two towers, one space: CLIP, and a labelled stand-in for machines without a model hub."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from a3lib.common import best_device, one_thread
+from a3lib.pretrained import weights
+from a3lib.pretrained.encoders import load_encoder, quiet
+
+BATCH = 32  # texts or pictures per forward
+OPENAI = "timm/vit_base_patch32_clip_224.openai"  # ViT-B/32 (Radford et al. 2021) on the hub
+FILES = ("open_clip*.safetensors", "open_clip*.bin")
+# Of the stand-in: of 24 settings, those that won most often in 100 choices on a random half of the
+# gallery. The other half then had recall@1 .65; with the name alone, 10 and 1.0 it had .58.
+TEMPLATE = "a photo of a {}"  # MiniLM reads a class name in the company of a caption
+LIKELIEST, TEMPERATURE = 20, 2.0  # classes that describe a picture; of their probabilities
+# Layers in EfficientNet's wheel and in timm, which counts blocks within a stage
+BLOCKS = [(stage, place) for stage, n in enumerate((1, 2, 2, 3, 3, 4, 1)) for place in range(n)]
+WHEEL = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+IN_BLOCK = dict(zip(WHEEL, ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3"), strict=True))
+IN_FIRST = dict(zip(WHEEL[2:], ("conv_dw", "bn1", "conv_pw", "bn2"), strict=True))  # no expansion
+OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+OUTSIDE["_fc"] = "classifier"
+
+
+class TwoTowers:
+    """Pictures and texts as vectors of length 1 in one space, computed on the best device.
+
+    Subclasses make rows of a batch by `image_tower` and `text_tower`, and `preprocess` a picture.
+    """
+
+    def __init__(self):
+        self.device, self.texts = best_device(), {}  # text -> its vector (D)
+        self.at_once = 1 if self.device.type == "cpu" else BATCH  # pictures per forward
+
+    @one_thread()
+    @torch.no_grad()
+    def encode_text(self, texts):
+        """List of B strings -> (B, D); each distinct string goes through the tower once."""
+        new = sorted((text for text in dict.fromkeys(texts) if text not in self.texts), key=len)
+        for start in range(0, len(new), BATCH):  # similar lengths together: less padding
+            batch = new[start : start + BATCH]
+            rows = functional.normalize(self.text_tower(batch), dim=-1).cpu()
+            self.texts.update(zip(batch, rows, strict=True))
+        return torch.stack([self.texts[text] for text in texts])
+
+    @one_thread()
+    @torch.no_grad()
+    def encode_image(self, images):
+        """(B, 3, 224, 224) from `preprocess` -> (B, D).
+
+        Batches are always full, so that equal pictures get equal bits in any company.
+        """
+        rows = []
+        for batch in images.to(self.device).split(self.at_once):
+            full = functional.pad(batch, (0, 0) * 3 + (0, self.at_once - len(batch)))
+            with torch.autocast(self.device.type, enabled=self.device.type != "cpu"):
+                rows.append(self.image_tower(full)[: len(batch)])
+        return functional.normalize(torch.cat(rows).float(), dim=-1).cpu()
+
+
+class Clip(TwoTowers):
+    """CLIP by open_clip; tokens of a text beyond `context_length` are cut off."""
+
+    is_clip = True
+
+    def __init__(self, model, preprocess, name):
+        from open_clip import SimpleTokenizer
+
+        super().__init__()
+        self.model, self.preprocess = model.to(self.device).eval(), preprocess
+        self.name, self.label = name, f"CLIP: {name}."
+        self.logit_scale = model.logit_scale.exp().item()  # inverse temperature of cosines
+        self.context_length = model.context_length
+        self.tokenizer = SimpleTokenizer(context_length=model.context_length)
+        self.image_tower = model.encode_image
+
+    def text_tower(self, texts):
+        return self.model.encode_text(self.tokenizer(texts).to(self.device))  # (B, D)
+
+    def count_tokens(self, text):
+        """Tokens of a text with its two end marks, before any is cut off."""
+        return len(self.tokenizer.encode(text)) + 2
+
+
+class StandIn(TwoTowers):
+    """ConSE (Norouzi et al. 2014): class names' vectors, weighted by a picture's probabilities."""
+
+    is_clip, name = False, "standin"
+    label = "This is not CLIP: EfficientNet-Lite0 and MiniLM, never trained together, stand in."
+    logit_scale, context_length = 20.0, 256  # as in MiniLM's own training
+
+    def __init__(self):
+        import timm
+        from open_clip import IMAGENET_CLASSNAMES
+
+        super().__init__()
+        stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
+        self.tower = timm.create_model("tf_efficientnet_lite0").eval()
+        self.tower.load_state_dict({timm_name(name): stored[name] for name in stored})
+        self.tower.to(self.device)
+        scale = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # as in its training
+        self.preprocess = timm.data.create_transform(224, interpolation="bicubic", **scale)
+        self.encoder = load_encoder(source="offline")  # the wheel: the same bytes as the hub's
+        self.encoder.model.to(self.device)
+        names = [TEMPLATE.format(name) for name in IMAGENET_CLASSNAMES]
+        self.classes = self.encode_text(names).to(self.device)  # (1000, D)
+
+    def image_tower(self, images):
+        images = images.contiguous(memory_format=torch.channels_last)  # faster
+        top = (self.tower(images) / TEMPERATURE).softmax(-1).topk(LIKELIEST)  # (B, 20)
+        return (top.values[..., None] * self.classes[top.indices]).sum(1)  # (B, D)
+
+    def text_tower(self, texts):
+        limits = {"padding": True, "truncation": True, "max_length": self.context_length}
+        tokens = self.encoder.tokenizer(texts, return_tensors="pt", **limits).to(self.device)
+        states = self.encoder.model(**tokens).last_hidden_state  # (B, S, D)
+        weight = tokens["attention_mask"][..., None]  # (B, S, 1)
+        return (states * weight).sum(1) / weight.sum(1)  # (B, D)
+
+    def count_tokens(self, text):
+        """Tokens of a text with its two end marks, before any is cut off."""
+        return len(self.encoder.tokenizer(text, verbose=False)["input_ids"])
+
+
+def timm_name(name):
+    """timm's name of a tensor of the wheel: `_blocks.2._bn0.bias` -> `blocks.1.1.bn1.bias`."""
+    *block, layer, kind = name.split(".")
+    if not block:
+        return f"{OUTSIDE[layer]}.{kind}"
+    stage, place = BLOCKS[int(block[1])]
+    return f"blocks.{stage}.{place}.{(IN_BLOCK if stage else IN_FIRST)[layer]}.{kind}"
+
+
+def load_clip(name="auto", source=None):
+    """CLIP, or what stands in for it.
+
+    `ViT-B-32`: OpenAI's; a folder or a repository of the hub with `open_clip_config.json`;
+    `standin`; `auto`: ViT-B-32 if the hub has it, else the stand-in, and with source `offline`
+    always the stand-in, so that results do not depend on a cache.
+    Raises WeightsUnavailable, and ValueError for weights that do not fit.
+    """
+    source = weights.chosen_source(source)
+    if name == "auto" and source == "auto":
+        with contextlib.suppress(weights.WeightsUnavailable):
+            return load_clip("ViT-B-32", source)
+    if name == "standin" or (name == "auto" and source != "hub"):
+        return StandIn()
+    name = OPENAI if name in ("auto", "ViT-B-32") else str(name)
+    folder = Path(name) if Path(name).is_dir() else weights.hub_folder(name, source, FILES)
+    return _open_clip(folder, name)
+
+
+def _open_clip(folder, name):
+    from open_clip import create_model_and_transforms
+
+    try:
+        text = (folder / "open_clip_config.json").read_text(encoding="utf8")
+        config = json.loads(text)["model_cfg"]
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        text = f"{folder} has no readable open_clip_config.json ({error})"
+        raise weights.WeightsUnavailable(text) from error
+    if "hf_tokenizer_name" in config.get("text_cfg", {}):
+        raise ValueError(f"{name}: another tokenizer than CLIP's, the only one that is read here")
+    if name == OPENAI and not config.get("quick_gelu"):
+        raise ValueError(f"{name}: its weights were trained with QuickGELU, not with GELU")
+    tensors = weights.read_tensors(folder, FILES)
+    with quiet():
+        made = create_model_and_transforms(f"local-dir:{folder}", load_weights=False)
+    try:
+        made[0].load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name}: weights and open_clip_config.json differ ({reason})") from error
+    return Clip(made[0], made[2], name)  # the model, its preprocessing without augmentation

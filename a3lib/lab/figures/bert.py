@@ -1,0 +1,67 @@
+"""Figures of Part 3: where predictions are wrong, and what a model says of one expression."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from a3lib.bert.arithmetic import CLASSES, SIGNS, expressions, table
+from a3lib.bert.heads import encode
+from a3lib.lab.figures.base import COLOURS, Picture, label_axes
+
+
+def error_maps(title, records):
+    """Share of wrong test predictions by a (rows) and b (columns), for plus and for minus."""
+    wrong, seen = np.zeros((2, 800))
+    labels = expressions()["label"].to_numpy()
+    for record in records:
+        index, predicted = np.array(record["metrics"]["predictions"]).T
+        seen[index] += 1
+        wrong[index] += predicted != labels[index]
+    share = np.divide(wrong, seen, out=np.full(800, np.nan), where=seen > 0).reshape(2, 20, 20)
+    figure, parts = Figure(figsize=(9, 4), layout="constrained"), []
+    for number, (axes, sign) in enumerate(zip(figure.subplots(1, 2), SIGNS, strict=True)):
+        axes.set_facecolor("#bbbbbb")  # never in a test set
+        image = axes.imshow(share[number], cmap="Blues", vmin=0, vmax=1)
+        ticks = range(0, 20, 3)
+        axes.set(title=f"a {sign} b", xlabel="b", ylabel="a", xticks=ticks, yticks=ticks)
+        half = slice(400 * number, 400 * number + 400)
+        parts.append(f"{sign}: {wrong[half].sum():.0f} of {seen[half].sum():.0f} wrong")
+    figure.colorbar(image, label="share wrong", ax=figure.axes)
+    figure.suptitle(title)
+    near = abs(np.subtract.outer(range(20), range(20))).ravel() <= 2
+    parts.append(f"{wrong[400:][near].sum():.0f} of those with minus have |a - b| of at most 2")
+    return Picture(figure, title, "; ".join(parts))
+
+
+def attention(encoder, text):
+    """(tokens, their attention (S queries, S keys)), the mean of all heads and layers.
+
+    Raises ValueError for an encoder that was not loaded with attn_implementation='eager'.
+    """
+    inputs, _ = encode(encoder, table([text])).batch(slice(None), encoder.model.device)
+    with torch.inference_mode():
+        maps = encoder.model(**inputs, output_attentions=True).attentions  # L of (1, h, S, S)
+    if not maps or maps[0] is None:
+        raise ValueError("the encoder gives no maps: load it with attn_implementation='eager'")
+    words = encoder.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
+    return words, torch.stack(maps).mean((0, 1, 2)).cpu()
+
+
+def prediction(title, text, models, encoder):
+    """Class probabilities of an expression for every model, and the attention of one encoder."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    width = 1 / (len(models) + 1)
+    for number, (name, model) in enumerate(models.items()):
+        shares = [float(share) for share in model(table([text]))[0]]
+        places = np.arange(len(CLASSES)) + number * width
+        left.bar(places, shares, width, color=COLOURS[number], label=name)
+    left.set_xticks(range(len(CLASSES)), CLASSES)
+    label_axes(left, text, "class", "probability")
+    left.legend(fontsize=7)
+    words, maps = attention(encoder, text)
+    right.imshow(maps.numpy(), cmap="Blues", vmin=0)
+    right.set_xticks(range(len(words)), words, rotation=45)
+    right.set_yticks(range(len(words)), words)
+    right.set(title="attention", xlabel="looked at", ylabel="token")
+    return Picture(figure, title, f"{len(models)} models on {text}")
