@@ -1,38 +1,50 @@
-"""A two-tower model that knows colours only: pictures by their mean colour, captions by their colour words."""
+"""A two-tower model of colours alone: pictures by their mean, captions by their colour words."""
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional
 
-COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0), "white": (255,) * 3}
+COLOURS = {
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "yellow": (255, 255, 0),
+    "white": (255,) * 3,
+}
 
 
 class FakeClip:
     """Counts what it encodes, so that a test can say what was not encoded again."""
 
-    is_clip, label, context_length, logit_scale = False, "This is not CLIP: it knows <colours> only.", 77, 10.0
+    is_clip, context_length, logit_scale = False, 77, 10.0
+    label = "This is not CLIP: it knows <colours> only."
 
     def __init__(self, name="fake", gain=1.0):
         self.name, self.gain, self.pictures, self.forwards, self.texts = name, gain, 0, 0, 0
 
     def preprocess(self, picture):
         assert picture.mode == "RGB"
-        return torch.from_numpy(np.asarray(picture.resize((4, 4)), dtype=np.float32)).permute(2, 0, 1) / 255
+        pixels = np.asarray(picture.resize((4, 4)), dtype=np.float32)
+        return torch.from_numpy(pixels).permute(2, 0, 1) / 255
 
     def encode_image(self, images):
         self.pictures += len(images)
         bias = torch.full((len(images), 1), 0.1 * self.gain)
-        return functional.normalize(torch.cat([images.mean((2, 3)), bias], dim=1), dim=-1)  # (B, 4)
+        both = torch.cat([images.mean((2, 3)), bias], dim=1)
+        return functional.normalize(both, dim=-1)  # (B, 4)
 
     def encode_text(self, texts):
         self.forwards += 1
         self.texts += len(texts)
         rows = [
-            np.sum([COLOURS.get(word, (9, 9, 9)) for word in text.split()] or [(1, 1, 1)], axis=0) for text in texts
+            np.sum([COLOURS.get(word, (9, 9, 9)) for word in text.split()] or [(1, 1, 1)], axis=0)
+            for text in texts
         ]
         colour = functional.normalize(torch.tensor(np.array(rows), dtype=torch.float32), dim=-1)
-        return functional.normalize(torch.cat([colour, torch.full((len(texts), 1), 0.1)], dim=1), dim=-1)
+        return functional.normalize(
+            torch.cat([colour, torch.full((len(texts), 1), 0.1)], dim=1), dim=-1
+        )
 
     def count_tokens(self, text):
         return len(text.split()) + 2

@@ -142,7 +142,7 @@ def _claimed(name, text, more, less, paired, margin, digits, headline, confounde
     else:
         side, sign = (found.more, 1) if list(less) == [limit] * len(less) else (found.less, -1)
         ends = sorted((limit + sign * low, limit + sign * high))
-        if 0 <= min(*side, limit) and max(*side, limit) <= 1:  # a share
+        if min(*side, limit) >= 0 and max(*side, limit) <= 1:  # a share
             ends = [min(max(end, 0.0), 1.0) for end in ends]
         measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
     return Claim(name, text, measured, verdict, found.how, p, confounders)

@@ -12,6 +12,8 @@ from a3lib.lab.keys import made_with
 from a3lib.lab.runs import RUNS
 from a3lib.lab.twin import FastEngine
 from a3lib.optimization import Checkpoint, History
+from a3lib.translation.attention import CausalScaledDotAttention, ScaledDotAttention
+from a3lib.translation.attention_rnn import ATTENTIONS
 from a3lib.translation.batches import encode_pairs
 from a3lib.translation.gru import MyGRUCell
 from a3lib.translation.metrics import predictions, word_accuracy
@@ -51,7 +53,8 @@ def train(
     to measure; validation and training words are measured always.
     """
     run = RUNS[run] if isinstance(run, str) else run
-    own = cell is not MyGRUCell or attention or causal_attention
+    library = _classes(run.model, MyGRUCell)
+    own = _classes(run.model, cell, attention, causal_attention) != library
     key = None if own else run.key(seed)
     checkpoint = Checkpoint(Path(checkpoints, f"{key}.pt")) if checkpoints and key else None
     sides, device, start = run.split(seed), best_device(), time.perf_counter()
@@ -75,6 +78,12 @@ def train(
         **made_with(),
     }
     return Result(model, history, record)
+
+
+def _classes(model, cell, attention=None, causal_attention=None):
+    """The classes of the model that `build` makes."""
+    asked = ATTENTIONS[model.attention] if model.kind == "rnn-attention" else ScaledDotAttention
+    return cell, attention or asked, causal_attention or CausalScaledDotAttention
 
 
 def measure(model, history, train_words, validation_words, score=()):
