@@ -1,6 +1,7 @@
 """What training a translator and fine-tuning share: rates, updates, history, checkpoint."""
 
 import copy
+import glob
 import math
 import pickle
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ import torch
 
 from a3lib.common import Diverged, written_by_rename
 from a3lib.optimizers import AdamW, Muon
+
+# what torch.load raises for files that are cut, overwritten, or no checkpoints at all
+DAMAGED = (RuntimeError, OSError, EOFError, IndexError, KeyError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,18 @@ class History:
     def __len__(self):
         return len(self.seconds)
 
-    def add(self, updates, seconds, train, validation):
-        """Append an epoch. An interrupt leaves no half epoch behind: `seconds` comes last."""
-        done = len(self)
-        self.updates[done:], self.train[done:] = [updates], [train]
-        for name, value in validation.items():
-            self.validation.setdefault(name, [])[done:] = [value]
-        self.seconds[done:] = [seconds]
+    def add(self, updates, seconds, train, validation, best):
+        """Append an epoch, in one step: an interrupt leaves no half epoch behind."""
+        longer = {
+            "updates": [*self.updates, updates],
+            "seconds": [*self.seconds, seconds],
+            "train": [*self.train, train],
+            "validation": {
+                name: [*self.validation.get(name, ()), value] for name, value in validation.items()
+            },
+            "best": best,
+        }
+        vars(self).update(longer)
 
 
 def rate_share(settings, update, per_epoch):
@@ -73,7 +82,9 @@ def rate_share(settings, update, per_epoch):
         rise = int(settings.warm_up * total)
         return update / rise if update < rise else (total - update) / max(1, total - rise)
     done, rise = (update + 1) / total, settings.warm_up
-    return done / rise if done < rise else (1 + math.cos(math.pi * (done - rise) / (1 - rise))) / 2
+    if done <= rise:
+        return done / rise
+    return (1 + math.cos(math.pi * (done - rise) / (1 - rise))) / 2
 
 
 class Updates:
@@ -121,6 +132,7 @@ class Updates:
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * share
             optimizer.step()
+        torch.clear_autocast_cache()  # around a whole training it would keep the first weights
 
     def check(self, losses, first, kind):
         """Raise Diverged, naming step and rate, at the first loss that is not finite."""
@@ -161,12 +173,18 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            return torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except PermissionError:
+            raise
+        except (*DAMAGED, pickle.UnpicklingError) as error:
+            state = type(error).__name__
+        if not isinstance(state, dict):
             raise ValueError(
-                f"{self.path} is damaged ({error}): delete it, and the run starts anew"
-            ) from None
+                f"{self.path} is damaged ({state}): delete it, and the run starts anew"
+            )
+        return state
 
     def delete(self):
-        """Remove the file: the run is complete and recorded."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file and what killed writers left: the run is complete and recorded."""
+        for path in (self.path, *self.path.parent.glob(f"{glob.escape(self.path.name)}.*.part")):
+            path.unlink(missing_ok=True)

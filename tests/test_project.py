@@ -13,7 +13,10 @@ import set_address as address
 
 ROOT = Path(__file__).parents[1]
 CORE = ("translation", "bert", "clip", "pretrained")
-SOURCES = {path.relative_to(ROOT / "a3lib"): path.read_text(encoding="utf8") for path in ROOT.glob("a3lib/**/*.py")}
+SOURCES = {
+    path.relative_to(ROOT / "a3lib"): path.read_text(encoding="utf8")
+    for path in ROOT.glob("a3lib/**/*.py")
+}
 HEAVY = ("transformers", "open_clip", "ipywidgets")
 # modules whose subject is one of the heavy packages
 ABOUT_HEAVY = ("bert/classifier.py",)
@@ -35,7 +38,9 @@ def imported(text):
 
 def test_importing_light_modules_imports_no_heavy_package():
     light = [path for path in SOURCES if path.as_posix() not in ABOUT_HEAVY]
-    names = ", ".join(".".join(("a3lib", *path.with_suffix("").parts)).removesuffix(".__init__") for path in light)
+    names = ", ".join(
+        ".".join(("a3lib", *path.with_suffix("").parts)).removesuffix(".__init__") for path in light
+    )
     code = f"import {names}, sys; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -44,17 +49,25 @@ def test_importing_light_modules_imports_no_heavy_package():
 def test_the_core_never_imports_the_lab_or_the_fast_twin():
     for path, text in SOURCES.items():
         if path.parts[0] in CORE or len(path.parts) == 1:
-            assert not [name for name in imported(text) if name.startswith(("a3lib.lab", "a3lib.fast"))], path
+            assert not [
+                name for name in imported(text) if name.startswith(("a3lib.lab", "a3lib.fast"))
+            ], path
 
 
 def test_the_library_imports_neither_tests_nor_notebooks():
     own = {path.stem for path in ROOT.glob("tests/**/*.py")}
     for path, text in SOURCES.items():
-        assert not {name.partition(".")[0] for name in imported(text)} & (own | {"tests", "notebooks"}), path
+        assert not {name.partition(".")[0] for name in imported(text)} & (
+            own | {"tests", "notebooks"}
+        ), path
 
 
 def test_modules_are_small():
-    assert {path: len(text.splitlines()) for path, text in SOURCES.items() if len(text.splitlines()) > 260} == {}
+    assert {
+        path: len(text.splitlines())
+        for path, text in SOURCES.items()
+        if len(text.splitlines()) > 260
+    } == {}
 
 
 def test_the_wings_are_small():
@@ -68,7 +81,7 @@ def test_few_lines_are_long():
 
 
 def test_the_library_prints_nothing_but_in_commands():
-    commands = ("lab/sweep.py", "lab/word_lists.py")
+    commands = ("lab/sweep.py", "check/grade/__main__.py")
     for path, text in SOURCES.items():
         calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         named = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
@@ -96,14 +109,20 @@ def test_setting_the_address_changes_every_place_and_unsetting_restores_them(tmp
     assert address.address(tmp_path) == "https://github.com/you/a3"
     for name in before:
         assert "github.com/you/a3" in (tmp_path / name).read_text(encoding="utf8")
-    notebook = json.loads((tmp_path / "notebooks/1_gru_translation.ipynb").read_text(encoding="utf8"))
-    assert "github/you/a3/blob/main/notebooks/1_gru_translation.ipynb" in "".join(notebook["cells"][0]["source"])
+    notebook = json.loads(
+        (tmp_path / "notebooks/1_gru_translation.ipynb").read_text(encoding="utf8")
+    )
+    assert "github/you/a3/blob/main/notebooks/1_gru_translation.ipynb" in "".join(
+        notebook["cells"][0]["source"]
+    )
     address.set_address(tmp_path, "")
     for name, content in before.items():
         assert (tmp_path / name).read_text(encoding="utf8") == content.decode()
 
 
-@pytest.mark.parametrize("url", ["github.com/you/a3", 'https://x"y', "https://a b", "http://github.com/you/a3"])
+@pytest.mark.parametrize(
+    "url", ["github.com/you/a3", 'https://x"y', "https://a b", "http://github.com/you/a3"]
+)
 def test_a_wrong_address_is_refused_and_changes_nothing(url):
     with pytest.raises(ValueError, match="https address"):
         address.set_address(ROOT, url)
@@ -115,8 +134,13 @@ def set_up_cell():
 
 
 def test_the_set_up_cell_says_what_to_do_when_nothing_is_there(tmp_path):
-    done = subprocess.run([sys.executable, "-c", set_up_cell()], cwd=tmp_path, capture_output=True, text=True)
-    assert "open it inside a clone of the project, or set REPOSITORY" in done.stderr and done.returncode
+    done = subprocess.run(
+        [sys.executable, "-c", set_up_cell()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (
+        "open it inside a clone of the project, or set REPOSITORY" in done.stderr
+        and done.returncode
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -139,8 +163,18 @@ def test_the_set_up_cell_fetches_the_project_by_its_address(tmp_path):
 
 def test_requirements_and_test_extra_cover_the_readme():
     names = (ROOT / "requirements.txt").read_text(encoding="utf8")
-    for name in ("torch", "transformers", "jupyterlab", "matplotlib", "ipywidgets", "nbval", "open_clip_torch"):
+    for name in (
+        "torch",
+        "transformers",
+        "jupyterlab",
+        "matplotlib",
+        "ipywidgets",
+        "nbval",
+        "open_clip_torch",
+    ):
         assert re.search(rf"^{name}>=", names, re.MULTILINE)
     assert "==" not in names and "<" not in names
-    commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(encoding="utf8"), re.MULTILINE)
+    commands = re.findall(
+        r"^python3 -m venv .*$", (ROOT / "README.md").read_text(encoding="utf8"), re.MULTILINE
+    )
     assert commands[0].endswith("jupyter lab notebooks") and commands[1].endswith("pytest")

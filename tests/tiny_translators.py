@@ -56,9 +56,9 @@ def logits_of(model, batch):
 
 def stepwise(model, batch):
     """Logits (B, T, V) as decoding computes them: the last ones of every prefix, read anew."""
-    memory = model.encode(batch.source, batch.source_mask)
+    memory = model.encoder(batch.source, batch.source_mask)
     prefixes = (batch.prefix[:, : t + 1] for t in range(batch.prefix.shape[1]))
-    return torch.stack([model.decode(memory, prefix)[:, -1] for prefix in prefixes], dim=1)
+    return torch.stack([model.decoder(prefix, memory)[:, -1] for prefix in prefixes], dim=1)
 
 
 def weights_of(model):

@@ -51,8 +51,7 @@ def fine_tune(model, train, validation, settings, seed, on_epoch=None):
             loss = sum(torch.tensor(losses) * sizes).item() / len(train)
             measured, done = evaluate(model, validation), (epoch + 1) * per_epoch
             updates.check([measured["loss"]], done - 1, "validation")
-            history.add(done, time.perf_counter() - start, loss, measured)
-            history.best = epoch
+            history.add(done, time.perf_counter() - start, loss, measured, best=epoch)
             if on_epoch:
                 on_epoch(history)
         history.interrupted = False

@@ -127,6 +127,8 @@ def _probe(encoder, parts, seed):
         vectors = {side: some[layers, pooling] for side, some in found.items()}
         begun = time.process_time()
         head, history = train_head(vectors, labels, settings, seed)
+        if history.interrupted:
+            raise KeyboardInterrupt
         seconds.append(time.process_time() - begun)
         classes = head(features=vectors["test"])[0].argmax(1).tolist()
         metrics[name] = scores(labels["test"], classes)._asdict()

@@ -1,6 +1,7 @@
 """Claims: a sentence, the number that decides it, and a verdict by the rule of `verdicts`."""
 
 import html
+import math
 from dataclasses import dataclass, replace
 
 from a3lib.lab.verdicts import (
@@ -97,12 +98,16 @@ def compare(name, text, more, less, metric, margin, factor, digits=3, headline=F
     """
     if isinstance(factor, str):
         raise TypeError(f"factor is a list of settings, [{factor!r}], not a string")
+    if not more or not less:
+        raise ValueError(f"{name}: a side has no record: run its seeds first")
     differing = differences(more[0], less[0])
-    confounders = tuple(key for key in differing if key not in factor)
+    meant = tuple(f"{setting}." for setting in factor)
+    confounders = tuple(key for key in differing if not f"{key}.".startswith(meant))
     paired = not any(key.startswith(DRAWN) for key in differing)
     if paired:
         common = {r["seed"] for r in more} & {r["seed"] for r in less}
         more, less = ([r for r in side if r["seed"] in common] for side in (more, less))
+    more, less = (sorted(side, key=lambda record: record["seed"]) for side in (more, less))
     values = [[_value(record, metric) for record in side] for side in (more, less)]
     return _claimed(name, text, *values, paired, margin, digits, headline, confounders)
 
@@ -128,8 +133,8 @@ def below(name, text, values, limit, digits=3, headline=False):
 def _claimed(name, text, more, less, paired, margin, digits, headline, confounders=(), limit=None):
     looks = [(FEWEST, LOOK), (2 * FEWEST, LOOK)] if headline else [(None, LEVEL)]
     for seeds, error in looks:
-        if seeds and min(len(more), len(less)) < seeds:
-            break  # a second look that was not asked for
+        if seeds == 2 * FEWEST and min(len(more), len(less)) < seeds:
+            break  # the second look was not asked for
         found = Difference(more[:seeds], less[:seeds], paired)
         low, high = found.interval(error)
         verdict = decide(low, high, margin)
@@ -145,20 +150,19 @@ def _claimed(name, text, more, less, paired, margin, digits, headline, confounde
         if min(*side, limit) >= 0 and max(*side, limit) <= 1:  # a share
             ends = [min(max(end, 0.0), 1.0) for end in ends]
         measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
-    return Claim(name, text, measured, verdict, found.how, p, confounders)
+    how = found.how if limit is None else f"t, {len(more)} seeds"
+    return Claim(name, text, measured, verdict, how, p, confounders)
 
 
 def share_above(name, text, right, total, limit, digits=2):
     """Claim that a share, counted as `right` of `total`, lies above a limit (Wilson's interval)."""
     from scipy import stats
 
-    test = stats.binomtest(int(right), int(total), limit)
-    found = test.proportion_ci(method="wilson")
+    found = stats.binomtest(int(right), int(total)).proportion_ci(method="wilson")
+    z = (right / total - limit) / math.sqrt(limit * (1 - limit) / total)  # what Wilson inverts
     measured = f"{right / total:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
-    how = f"Wilson, {right:,} of {total:,}"
-    return Claim(
-        name, text, measured, decide(found.low - limit, found.high - limit), how, test.pvalue
-    )
+    how, verdict = f"Wilson, {right:,} of {total:,}", decide(found.low - limit, found.high - limit)
+    return Claim(name, text, measured, verdict, how, math.erfc(abs(z) / math.sqrt(2)))
 
 
 def most_above(name, text, values, limit, digits=2):

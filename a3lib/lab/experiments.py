@@ -8,9 +8,9 @@ from typing import NamedTuple
 from torch import nn
 
 from a3lib.common import best_device, one_thread
+from a3lib.fast.engine import FastEngine
 from a3lib.lab.keys import made_with
 from a3lib.lab.runs import RUNS
-from a3lib.lab.twin import FastEngine
 from a3lib.optimization import Checkpoint, History
 from a3lib.translation.attention import CausalScaledDotAttention, ScaledDotAttention
 from a3lib.translation.attention_rnn import ATTENTIONS

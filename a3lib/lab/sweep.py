@@ -9,6 +9,7 @@ import torch
 from a3lib.lab.bert_runs import CONDITIONS, Condition
 from a3lib.lab.records import append_record, read_records
 from a3lib.lab.runs import RUNS
+from a3lib.optimization import Checkpoint
 
 KNOWN = {**RUNS, **CONDITIONS}
 
@@ -40,7 +41,7 @@ def sweep(runs, path, seeds=None, jobs=-1, on_record=None, models=None):
         if on_record:
             on_record(done, len(todo), record)
     for key in wanted:  # their runs are recorded
-        (checkpoints / f"{key}.pt").unlink(missing_ok=True)
+        Checkpoint(checkpoints / f"{key}.pt").delete()
     if checkpoints.exists() and not any(checkpoints.iterdir()):
         checkpoints.rmdir()
     return [record for record in read_records(path) if record["key"] in wanted]

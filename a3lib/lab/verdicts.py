@@ -9,6 +9,7 @@ looks use intervals for 97.06 % (Pocock 1977, two looks), so that its whole erro
 """
 
 import math
+import warnings
 
 YES, REVERSE, SAME, OPEN = "yes", "no, the reverse", "no difference", "open"
 SIGNS = {YES: "✓", REVERSE: "✗", SAME: "=", OPEN: "?"}
@@ -47,7 +48,7 @@ class Difference:
     def p(self, verdict, margin):
         """Chance of a verdict at least as clear if it were wrong, two-sided as the interval is."""
         if self._constant():
-            return 0.0
+            return 1.0 if verdict == OPEN else 0.0
         if verdict == SAME:
             sides = self._test(-margin, "greater"), self._test(margin, "less")
             return min(1.0, 2 * max(float(side.pvalue) for side in sides))
@@ -60,7 +61,9 @@ class Difference:
             pairs = zip(self.more, self.less, strict=True)
             return stats.ttest_1samp([a - b for a, b in pairs], shift, alternative=alternative)
         shifted = [value - shift for value in self.more]
-        return stats.ttest_ind(shifted, self.less, equal_var=False, alternative=alternative)
+        with warnings.catch_warnings():  # a side that does not vary is as precise as it looks
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return stats.ttest_ind(shifted, self.less, equal_var=False, alternative=alternative)
 
     def _constant(self):
         if self.paired:

@@ -68,8 +68,13 @@ class _Maker:
                 self.groups.setdefault(fate, []).append(letter)
         self.words, self.whole = [], []
         for (word, _), (k, _) in turned.items():
-            stays = k == 0 and self.fates[word[0]] == "moves"  # nothing is left that could stay
-            (self.whole if stays else self.words).append((word, len(word) if stays else k))
+            if (
+                k == 0 and self.fates.get(word[0], "moves") == "moves"
+            ):  # nothing left that could stay
+                if word[-1] not in ALONE:
+                    self.whole.append((word, len(word)))
+            else:
+                self.words.append((word, k))
         self.short = [word for word in self.words if len(word[0]) <= SHORT]
         if not (self.words and self.short and self.whole):
             raise ValueError(

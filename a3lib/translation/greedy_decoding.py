@@ -39,7 +39,8 @@ def greedy(model, memory, bound, may_be_empty=False):
     for step in range(longest):
         start = torch.full((len(going), 1), SOS, device=bound.device)
         prefix = torch.cat([start, symbols[going, :step]], dim=1)  # (b, step + 1)
-        probabilities = model.decode(memory.rows(going), prefix)[:, -1].softmax(1)  # (b, V)
+        logits = model.decoder(prefix, memory.rows(going))[:, -1]  # (b, V)
+        probabilities = logits.float().softmax(1)
         probabilities[:, SOS] = 0
         if step == 0 and not may_be_empty:
             probabilities[:, EOS] = 0
@@ -59,6 +60,8 @@ def translate_words(model, words, targets=None, may_be_empty=False):
     A word ends at EOS or at its length bound: what the rule can add at most, or its target's length
     where targets are given and longer. Raises ValueError for an empty word or an unknown symbol.
     """
+    if not words:
+        return []
     if not all(words):
         raise ValueError("an empty word cannot be translated: drop it first")
     model.eval()
@@ -71,7 +74,7 @@ def translate_words(model, words, targets=None, may_be_empty=False):
     decoded = [None] * len(words)
     groups = length_groups(model, encoded, CHUNK)
     for chosen, batch in zip(groups, encoded.batches(groups), strict=True):
-        memory = model.encode(batch.source, batch.source_mask)
+        memory = model.encoder(batch.source, batch.source_mask)
         rows = greedy(model, memory, bounds[chosen].to(device), may_be_empty)
         for place, symbols, chances, length in zip(
             chosen, *(row.tolist() for row in rows), strict=True

@@ -9,6 +9,8 @@ h' = (1 - z) h + z g; PyTorch's z weighs the old state.
 import torch
 from torch import nn
 
+from a3lib.translation.translator import Memory
+
 
 class MyGRUCell(nn.Module):
     """One step of a gated recurrent unit (Cho et al. 2014, section 2.3)."""
@@ -40,7 +42,7 @@ class GRUEncoder(nn.Module):
         self.gru = cell(hidden_size, hidden_size)
 
     def forward(self, source, mask=None):
-        """source (B, S), mask (B, S) or None -> states (B, S, H), the last one (B, H).
+        """source (B, S), mask (B, S) or None -> `Memory` of all states and the last one.
 
         Where the mask is False the state is carried over unchanged.
         """
@@ -51,7 +53,7 @@ class GRUEncoder(nn.Module):
             new = self.gru(x[:, t], h)  # (B, H)
             h = new if mask is None else torch.where(mask[:, t, None], new, h)
             states.append(h)
-        return torch.stack(states, dim=1), h
+        return Memory(torch.stack(states, dim=1), h, mask, source)
 
 
 class RNNDecoder(nn.Module):

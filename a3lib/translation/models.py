@@ -22,6 +22,8 @@ from a3lib.translation.transformer import (
 )
 from a3lib.translation.translator import Translator
 
+# what building a model with settings of another type or size raises
+WRONG_SETTINGS = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 KINDS = ("gru", "rnn-attention", "transformer", "modern")
 
 
@@ -88,7 +90,7 @@ def load_model(path):
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
         model = build(settings, seed=0)
         model.load_state_dict(weights)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, ArithmeticError, *WRONG_SETTINGS) as error:
         raise ValueError(
             f"{path} is not a translator of save_model ({error}): train and save it again"
         ) from None

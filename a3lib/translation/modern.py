@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from a3lib.translation.attention import causal_mask
 from a3lib.translation.positional_encoding import LONGEST, POSITIONS
+from a3lib.translation.translator import Memory
 
 ROTARY_BASE = 20.0  # longest wavelength over 2 pi, in symbols: words are short
 
@@ -76,9 +77,10 @@ class Rotation(nn.Module):
         """x (..., length, d) -> the same shape. Raises ValueError beyond the last place."""
         if x.shape[-2] > LONGEST:
             raise ValueError(f"there are {LONGEST} places: split the text into words")
-        turn = torch.view_as_complex(self.table[: x.shape[-2]])  # (length, d/2)
-        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
-        return torch.view_as_real(pairs * turn).flatten(-2)
+        wide = torch.promote_types(x.dtype, torch.float32)  # no complex numbers in half precision
+        turn = torch.view_as_complex(self.table[: x.shape[-2]].to(wide))  # (length, d/2)
+        pairs = torch.view_as_complex(x.to(wide).unflatten(-1, (-1, 2)).contiguous())
+        return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
 
 
 def softmax_over_keys(scores, mask, causal=False):
@@ -129,11 +131,11 @@ class ModernEncoder(nn.Module):
         self.norm = nn.LayerNorm(hidden_size) if settings.pre_norm else nn.Identity()
 
     def forward(self, source, mask=None):
-        """source (B, S), mask (B, S) or None -> states (B, S, H); there is no last state."""
+        """source (B, S), mask (B, S) or None -> `Memory`; there is no last state."""
         x = self.embedding(source) + self.positions(source.shape[1])  # (B, S, H)
         for block in self.blocks:
             x = block(x, mask)
-        return self.norm(x), None
+        return Memory(self.norm(x), None, mask, source)
 
 
 class ModernDecoder(nn.Module):

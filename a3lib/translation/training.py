@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import operator
 import time
 from dataclasses import asdict, dataclass
 
@@ -36,66 +37,70 @@ def fit(model, train, validation, settings, seed, on_epoch=None, checkpoint=None
     every epoch. With a `Checkpoint` each epoch is stored, and a killed call goes on to the same
     bits. A KeyboardInterrupt ends training and returns what was reached. Raises Diverged at a loss
     that is not finite. One thread is used; the model is left in eval mode. `engine(model, notes)`
-    makes what computes the logits in the model's place (`lab.twin.FastEngine`); None: the model.
+    makes what computes the logits in the model's place (`fast.engine.FastEngine`); None: the model.
     """
     history = History(epochs=settings.epochs, device=str(next(model.parameters()).device))
     batches = Batches(train, _kind(model, settings, history.notes), settings.batch_size, seed)
     per_epoch = settings.updates_per_epoch or batches.batches_per_epoch
-    updates, best = Updates(model, settings, per_epoch), copy_weights(model)
+    updates, best = Updates(model, settings, per_epoch), (-1, copy_weights(model))
     if stored := checkpoint and checkpoint.load():
-        history, best = History(**stored["history"]), stored["best"]
+        history = History(**stored["history"])
+        best = history.best, stored["best"]
         model.load_state_dict(stored["model"])
         updates.load(stored["optimizers"])
     fast = engine and engine(model, history.notes)
+    forward = fast or model
     start = time.perf_counter() - (history.seconds[-1] if history.seconds else 0.0)
+    history.interrupted = True  # until the loop ends by itself
     with one_thread(), contextlib.suppress(KeyboardInterrupt), torch.random.fork_rng():
-        history.interrupted = True  # until the loop ends by itself
         while len(history) < settings.epochs and not out_of_patience(history, settings.patience):
             epoch = len(history)
+            first, last = epoch * per_epoch, (epoch + 1) * per_epoch - 1
             before = fast and (copy_weights(model), updates.state(), fast.start_epoch())
             torch.manual_seed(1_000_003 * seed + epoch)  # a resumed run draws the same
-            loss, last = train_epoch(model, batches, updates, epoch * per_epoch, per_epoch, fast)
-            if fast and not fast.may_keep(last):  # no deviating update is kept: the epoch again
+            model.train()
+            values, tokens = [], []
+            for update, batch in enumerate(batches.updates(first, per_epoch), start=first):
+                logits = forward(batch.source, batch.prefix, batch.source_mask)  # (B, T, V)
+                loss = token_loss(logits, batch.target)
+                updates.zero_grad()
+                loss.backward()
+                updates.step(update)
+                values.append(loss.detach())
+                tokens.append(batch.tokens)
+            if fast and not fast.may_keep(batch):  # no deviating update is kept: the epoch again
                 model.load_state_dict(before[0])
                 updates.load(before[1])
                 continue
+            values = torch.stack(values).tolist()  # one transfer: a GPU does not wait every time
+            updates.check(values, first, "training")
+            loss = math.fsum(map(operator.mul, values, tokens)) / sum(tokens)
             measured = losses(model, validation, settings.batch_size)
-            seconds = time.perf_counter() - start
-            updates.check([measured.per_token], (epoch + 1) * per_epoch - 1, "validation")
-            history.add((epoch + 1) * per_epoch, seconds, loss, measured._asdict())
-            monitored = history.validation[settings.monitor]
-            if history.best < 0 or monitored[-1] < monitored[history.best]:
-                history.best, best = epoch, copy_weights(model)
+            updates.check([measured.per_token], last, "validation")
+            monitored = history.validation.get(settings.monitor)
+            better = not monitored or getattr(measured, settings.monitor) < monitored[history.best]
+            history.add(
+                last + 1,
+                time.perf_counter() - start,
+                loss,
+                measured._asdict(),
+                best=epoch if better else history.best,
+            )
+            if better:
+                best = epoch, copy_weights(model)
             if checkpoint:
                 done = {**asdict(history), "interrupted": False}
                 state = {"model": model.state_dict(), "optimizers": updates.state()}
-                checkpoint.save({"history": done, "best": best, **state})
+                checkpoint.save({"history": done, "best": best[1], **state})
             if on_epoch:
                 on_epoch(history, model)
         history.interrupted = False
+    if history.best != best[0]:  # interrupted when its weights were about to be copied
+        best = history.best, copy_weights(model)
     if history.best >= 0:
-        model.load_state_dict(best)
+        model.load_state_dict(best[1])
     model.eval()
     return history
-
-
-def train_epoch(model, batches, updates, first, count, forward=None):
-    """Make the updates first, ..., first + count - 1 -> (training loss per token, last batch)."""
-    model.train()
-    forward = forward or model
-    values, tokens = [], []
-    for update, batch in enumerate(batches.updates(first, count), start=first):
-        logits = forward(batch.source, batch.prefix, batch.source_mask)  # (B, T, V)
-        loss = token_loss(logits, batch.target)
-        updates.zero_grad()
-        loss.backward()
-        updates.step(update)
-        values.append(loss.detach())
-        tokens.append(batch.tokens)
-    values = torch.stack(values).tolist()  # one transfer: a GPU does not wait at every update
-    updates.check(values, first, "training")
-    pairs = zip(values, tokens, strict=True)
-    return math.fsum(value * n for value, n in pairs) / sum(tokens), batch
 
 
 def _kind(model, settings, notes):

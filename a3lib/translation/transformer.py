@@ -7,6 +7,7 @@ from torch import nn
 from a3lib.translation.attention import CausalScaledDotAttention, ScaledDotAttention, with_mask
 from a3lib.translation.batches import EOS
 from a3lib.translation.positional_encoding import POSITIONS
+from a3lib.translation.translator import Memory
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ class TransformerEncoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(hidden_size, attention) for _ in range(num_layers))
 
     def forward(self, source, mask=None):
-        """source (B, S), mask (B, S) or None -> states (B, S, H); there is no last state."""
+        """source (B, S), mask (B, S) or None -> `Memory`; there is no last state."""
         x = self.embedding(source) + self.positions(source.shape[1])  # (B, S, H)
         for block in self.blocks:
             x = block(x, mask)
-        return x, None
+        return Memory(x, None, mask, source)
 
 
 class TransformerDecoder(nn.Module):
@@ -93,6 +94,10 @@ class TransformerDecoder(nn.Module):
         super().__init__()
         self.causal = settings.causal
         own = causal_attention if settings.causal else attention
+        if not settings.causal and with_mask(attention) is not attention:
+            raise ValueError(
+                f"{attention.__name__}.forward takes no mask: only a causal decoder needs none"
+            )
         self.embedding = nn.Embedding(vocab_size, hidden_size)
         self.positions = POSITIONS[settings.positions](hidden_size)
         blocks = (DecoderBlock(hidden_size, own, attention) for _ in range(num_layers))

@@ -1,4 +1,4 @@
-"""The one shape of every translator: encode(source) -> memory, decode(memory, prefix) -> logits."""
+"""The shape of all translators: encoder(source) -> memory, decoder(prefix, memory) -> logits."""
 
 from typing import NamedTuple
 
@@ -30,26 +30,18 @@ class AttentionMaps(NamedTuple):
 class Translator(nn.Module):
     """An encoder and a decoder.
 
-    The encoder maps (source, mask) to states and a last state, the decoder (prefix, memory) to
-    logits. A module that attends is called `attention` or, from decoder to encoder, `cross`.
+    encoder(source, mask) -> `Memory`; decoder(prefix, memory) -> logits (B, T, V) of the symbol
+    that follows each symbol of the prefix. Training and decoding call both, so any change of theirs
+    acts on both. A module that attends is called `attention` or, from decoder to encoder, `cross`.
     """
 
     def __init__(self, encoder, decoder):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
-    def encode(self, source, mask=None):
-        """source (B, S), mask (B, S) or None -> `Memory`."""
-        return Memory(*self.encoder(source, mask), mask, source)
-
-    def decode(self, memory, prefix):
-        """Logits (B, T, V) of the symbol that follows each symbol of the prefix (B, T)."""
-        return self.decoder(prefix, memory)
-
     def forward(self, source, prefix, mask=None):
-        """Teacher forcing: logits (B, T, V) given the true prefix (B, T)."""
-        memory = Memory(*self.encoder(source, mask), mask, source)
-        return self.decoder(prefix, memory)
+        """Teacher forcing: logits (B, T, V) of a source (B, S), given the true prefix (B, T)."""
+        return self.decoder(prefix, self.encoder(source, mask))
 
     @torch.no_grad()
     def attention_maps(self, source, prefix, mask=None):

@@ -38,11 +38,20 @@ def main():
 
     with one_thread(), only_used_rows(ours, data), only_used_rows(frozen, data):
         steps = [forward_and_backward]
-        for model, batch in ((ours, inputs), (frozen, inputs), (head, {"features": vectors[: settings.batch_size]})):
+        for model, batch in (
+            (ours, inputs),
+            (frozen, inputs),
+            (head, {"features": vectors[: settings.batch_size]}),
+        ):
             updates = Updates(model, settings, per_epoch=1000)
             steps.append(lambda m=model, u=updates, b=batch: train_on(m, [(b, labels)], u, 500))
         times = alternate(steps, repeats)
-    names = ("bare forward and backward", "fine-tuning step", "frozen step", "step on cached features")
+    names = (
+        "bare forward and backward",
+        "fine-tuning step",
+        "frozen step",
+        "step on cached features",
+    )
     for name, seconds in zip(names, times, strict=True):
         print(f"{name:26} {1e3 * seconds:8.2f} ms, {seconds / times[0]:.3f} of the bare one")
 

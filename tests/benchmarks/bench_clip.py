@@ -53,18 +53,31 @@ def main(name="auto", folder=None):
         _, again, wall = timed(lambda: Gallery(model, folder, cache=cache))
         print(f"the second time: {again:.2f} s of processor, {wall:.2f} s")
     attempt_page(gallery, CAPTIONS[0], 0)
-    for label, function in (("an attempt with its page", attempt_page), ("its ranking alone", ranking)):
-        rows = [timed(lambda c=c, f=function: f(gallery, c, 0))[1:] for _ in range(10) for c in CAPTIONS]
+    for label, function in (
+        ("an attempt with its page", attempt_page),
+        ("its ranking alone", ranking),
+    ):
+        rows = [
+            timed(lambda c=c, f=function: f(gallery, c, 0))[1:] for _ in range(10) for c in CAPTIONS
+        ]
         processor, wall = (statistics.median(column) for column in zip(*rows, strict=True))
         less = f"{encoding / processor:.0f} times less than encoding"
         print(f"{label}: {1000 * processor:.0f} ms of processor, {1000 * wall:.0f} ms, {less}")
     image = model.preprocess(gallery.photographs[0].image())[None]
     whole = len(gallery) * operations(lambda: model.encode_image(image))
     shares = [whole / operations(lambda c=c: gallery.scores([c])) for c in CAPTIONS]
-    print(f"operations: encoding all pictures takes {min(shares):.0f} to {max(shares):.0f} times those of a caption")
+    print(
+        f"operations: encoding all pictures takes {min(shares):.0f} to {max(shares):.0f} times those of a caption"
+    )
     if folder is None:
         ranks = caption_ranks(gallery, [photograph.caption for photograph in gallery.photographs])
-        print(*(f"recall@{k} of the gallery's own captions: {(ranks <= k).mean():.2f}" for k in (1, 5, 10)), sep="\n")
+        print(
+            *(
+                f"recall@{k} of the gallery's own captions: {(ranks <= k).mean():.2f}"
+                for k in (1, 5, 10)
+            ),
+            sep="\n",
+        )
 
 
 def ranking(gallery, caption, target):

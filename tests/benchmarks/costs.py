@@ -16,7 +16,11 @@ from a3lib.translation.pairs import load_pairs
 
 MODELS = {"GRU": ModelSettings(), "transformer": ModelSettings("transformer", layers=3)}
 BASE = {"words": 8000, "H": 32, "B": 64}  # what stays while one of the three changes
-VALUES = {"words": (1000, 2000, 4000, 8000, 16000), "H": (16, 32, 64, 128), "B": (16, 64, 256, 1024)}
+VALUES = {
+    "words": (1000, 2000, 4000, 8000, 16000),
+    "H": (16, 32, 64, 128),
+    "B": (16, 64, 256, 1024),
+}
 UPDATES = 12  # timed, of those of an epoch: their mean is good to a few per cent
 REPEATS = 5
 
@@ -24,11 +28,18 @@ REPEATS = 5
 def epoch_seconds(settings, words, batch_size, seed):
     """Processor seconds that one epoch over some `words` pairs takes, from the mean of some of its updates."""
     pairs = load_pairs("large").pairs
-    every = Batches(encode_pairs(pairs[:: len(pairs) // words][:words]), "padded", batch_size, seed).of_epoch(0)
-    chosen = [every[i * len(every) // min(UPDATES, len(every))] for i in range(min(UPDATES, len(every)))]
+    every = Batches(
+        encode_pairs(pairs[:: len(pairs) // words][:words]), "padded", batch_size, seed
+    ).of_epoch(0)
+    chosen = [
+        every[i * len(every) // min(UPDATES, len(every))] for i in range(min(UPDATES, len(every)))
+    ]
     model = build(settings, seed)
     updates, seconds = Updates(model, OptimizerSettings(), len(every)), []
-    for batch in [chosen[0], *chosen]:  # the first one, twice: allocations of a first update are not counted
+    for batch in [
+        chosen[0],
+        *chosen,
+    ]:  # the first one, twice: allocations of a first update are not counted
         start = time.process_time()
         loss = token_loss(model(batch.source, batch.prefix, batch.source_mask), batch.target)
         updates.zero_grad()
@@ -54,9 +65,19 @@ def measure(seed):
                 for name, settings in MODELS.items():
                     sized = ModelSettings(settings.kind, at["H"], layers=settings.layers)
                     seconds[name][factor].append(epoch_seconds(sized, at["words"], at["B"], seed))
-    exponents = {name: {f: exponent(VALUES[f], took) for f, took in of.items()} for name, of in seconds.items()}
-    values = {name: VALUES for name in MODELS}
-    return {"run": "costs", "seed": seed, "values": values, "seconds": seconds, "exponents": exponents, **made_with()}
+    exponents = {
+        name: {f: exponent(VALUES[f], took) for f, took in of.items()}
+        for name, of in seconds.items()
+    }
+    values = dict.fromkeys(MODELS, VALUES)
+    return {
+        "run": "costs",
+        "seed": seed,
+        "values": values,
+        "seconds": seconds,
+        "exponents": exponents,
+        **made_with(),
+    }
 
 
 def main():

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from a3lib.common import one_thread
-from a3lib.lab.fast import fast_logits
+from a3lib.fast.logits import fast_logits
 from a3lib.lab.runs import PUBLISHED_RUNS, RUNS
 from a3lib.translation.batches import Batches, encode_pairs
 from a3lib.translation.losses import token_loss
@@ -73,7 +73,9 @@ def limits(name):
     """(seconds, operations, bytes, operators, share of the products in the profile) of an update on a median batch."""
     run = RUNS[name]
     model = build(run.model, seed=0)
-    batches = Batches(encode_pairs(run.split(0).train), "buckets", run.training.batch_size, 0).of_epoch(0)
+    batches = Batches(
+        encode_pairs(run.split(0).train), "buckets", run.training.batch_size, 0
+    ).of_epoch(0)
     batch = sorted(batches, key=lambda one: one.target.numel())[len(batches) // 2]
 
     def update():
@@ -88,7 +90,9 @@ def limits(name):
     with torch.profiler.profile() as profile:
         update()
     own = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
-    products = sum(own.get(f"aten::{name}", 0) for name in ("mm", "addmm", "bmm", "baddbmm")) / sum(own.values())
+    products = sum(own.get(f"aten::{name}", 0) for name in ("mm", "addmm", "bmm", "baddbmm")) / sum(
+        own.values()
+    )
     return seconds, counter.get_total_flops(), traffic.bytes, traffic.operators, products
 
 
@@ -97,7 +101,9 @@ if __name__ == "__main__":
     parser.add_argument("runs", nargs="*", default=PUBLISHED_RUNS)
     with one_thread():
         flops, bandwidth, operator = machine_rates()
-        print(f"best rates: {flops / 1e9:.0f} Gflop/s, {bandwidth / 1e9:.1f} GB/s, {operator * 1e6:.2f} us an operator")
+        print(
+            f"best rates: {flops / 1e9:.0f} Gflop/s, {bandwidth / 1e9:.1f} GB/s, {operator * 1e6:.2f} us an operator"
+        )
         for name in parser.parse_args().runs:
             seconds, work, moved, operators, products = limits(name)
             bounds = work / flops, moved / bandwidth, operators * operator

@@ -17,9 +17,9 @@ import textbook_attention
 import torch
 
 from a3lib.common import one_thread
-from a3lib.lab.fast import gru_states
+from a3lib.fast.engine import FastEngine
+from a3lib.fast.logits import gru_states
 from a3lib.lab.runs import PUBLISHED_RUNS, RUNS
-from a3lib.lab.twin import FastEngine
 from a3lib.optimization import Updates
 from a3lib.translation.batches import Batches, V, encode_pairs, indices
 from a3lib.translation.greedy_decoding import translate_words
@@ -121,7 +121,9 @@ def decoding_seconds(repeats=3):
 def import_seconds(repeats=5):
     """Seconds that importing the library takes beyond torch's import."""
     modules = "a3lib.lab.experiments, a3lib.lab.claims, a3lib.translation.sentences"
-    commands = [[sys.executable, "-c", f"import {names}"] for names in ("torch", f"torch, {modules}")]
+    commands = [
+        [sys.executable, "-c", f"import {names}"] for names in ("torch", f"torch, {modules}")
+    ]
     seconds = [[], []]
     for _ in range(repeats):
         for command, taken in zip(commands, seconds, strict=True):
@@ -143,14 +145,21 @@ def main():
             ratios[name] = taken["textbook"] / taken["fast"]
             readable = taken["textbook"] / taken["readable"]
             shown = ", ".join(f"{side} {1e3 * seconds:.2f} ms" for side, seconds in taken.items())
-            print(f"{name:20} {shown}: {ratios[name]:.2f} times faster; readable {readable:.2f}", flush=True)
+            print(
+                f"{name:20} {shown}: {ratios[name]:.2f} times faster; readable {readable:.2f}",
+                flush=True,
+            )
         recurrent = [ratios[name] for name in RECURRENT if name in ratios] or [0]
         means = f"geometric mean {statistics.geometric_mean(ratios.values()):.2f}, lowest {min(ratios.values()):.2f}"
         print(f"{means}, mean of the recurrent ones {statistics.mean(recurrent):.2f}")
         ours, theirs = encoder_seconds()
-        print(f"encoder: {1e3 * ours:.2f} ms, nn.GRU {1e3 * theirs:.2f}: {ours / theirs:.2f} of its time")
+        print(
+            f"encoder: {1e3 * ours:.2f} ms, nn.GRU {1e3 * theirs:.2f}: {ours / theirs:.2f} of its time"
+        )
         ours, theirs = decoding_seconds()
-        print(f"decoding 640 words: {1e3 * ours:.0f} ms, one at a time {1e3 * theirs:.0f}: {theirs / ours:.0f} times")
+        print(
+            f"decoding 640 words: {1e3 * ours:.0f} ms, one at a time {1e3 * theirs:.0f}: {theirs / ours:.0f} times"
+        )
     print(f"import: {import_seconds():.2f} s more than torch")
 
 

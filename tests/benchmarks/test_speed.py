@@ -13,8 +13,13 @@ from a3lib.translation.models import build
 @pytest.mark.parametrize("name", PUBLISHED_RUNS)
 def test_all_sides_have_the_same_losses_for_some_updates(name):
     run = RUNS[name]
-    batches = Batches(encode_pairs(list(run.split(0).train)[:300]), "buckets", 64, seed=0).of_epoch(0)[:4]
-    losses = [[update(batch) for batch in batches] for update in (speed.update_of(run, s) for s in speed.SIDES)]
+    batches = Batches(encode_pairs(list(run.split(0).train)[:300]), "buckets", 64, seed=0).of_epoch(
+        0
+    )[:4]
+    losses = [
+        [update(batch) for batch in batches]
+        for update in (speed.update_of(run, s) for s in speed.SIDES)
+    ]
     assert losses[0] == pytest.approx(losses[2], abs=2e-3)
     assert losses[1] == pytest.approx(losses[2], abs=2e-3)
 
@@ -22,7 +27,9 @@ def test_all_sides_have_the_same_losses_for_some_updates(name):
 def test_the_textbook_gets_the_same_batches():
     sides = RUNS["gru-small"].split(0).train
     ours = Batches(encode_pairs(sides), "buckets", 64, seed=0).of_epoch(0)
-    theirs = textbook.bucket_batches([(indices(word), indices(target)) for word, target in sides], 64)
+    theirs = textbook.bucket_batches(
+        [(indices(word), indices(target)) for word, target in sides], 64
+    )
     assert len(ours) == len(theirs)
     for batch, (source, target) in zip(ours, theirs, strict=True):
         assert torch.equal(batch.source, source) and torch.equal(batch.target, target)

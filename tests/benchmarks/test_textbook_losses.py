@@ -9,7 +9,9 @@ from a3lib.lab.verdicts import Difference
 
 FOLDER = Path(__file__).parent
 NAMES = ("gru", "attention")
-RECORDED = records.read_records(*(FOLDER.parents[1] / f"notebooks/records/{name}.jsonl" for name in NAMES))
+RECORDED = records.read_records(
+    *(FOLDER.parents[1] / f"notebooks/records/{name}.jsonl" for name in NAMES)
+)
 MEASURED = records.read_records(FOLDER / "textbook_losses.jsonl")
 
 

@@ -41,7 +41,11 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, vocabulary, H):
         super().__init__()
-        self.embedding, self.rnn, self.out = nn.Embedding(vocabulary, H), Cell(H, H), nn.Linear(H, vocabulary)
+        self.embedding, self.rnn, self.out = (
+            nn.Embedding(vocabulary, H),
+            Cell(H, H),
+            nn.Linear(H, vocabulary),
+        )
 
     def forward(self, prefix, h):
         embedded = self.embedding(prefix)

@@ -152,7 +152,8 @@ def rnn_attention(vocabulary, H):
 
 def transformer(vocabulary, H, layers, positions=True):
     return Translator(
-        TransformerEncoder(vocabulary, H, layers, positions), TransformerDecoder(vocabulary, H, layers, positions)
+        TransformerEncoder(vocabulary, H, layers, positions),
+        TransformerDecoder(vocabulary, H, layers, positions),
     )
 
 

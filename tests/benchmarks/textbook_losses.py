@@ -45,7 +45,9 @@ def train(name, seed):
             textbook.update(model, adam, *batch)
         seconds += time.perf_counter() - start
         with torch.no_grad():
-            losses = [(textbook.loss(model, *batch).item(), batch[1].numel()) for batch in validation]
+            losses = [
+                (textbook.loss(model, *batch).item(), batch[1].numel()) for batch in validation
+            ]
         per_token.append(sum(loss * n for loss, n in losses) / sum(n for _, n in losses))
         bucket_mean.append(statistics.fmean(loss for loss, _ in losses))
         if len(bucket_mean) - 1 - bucket_mean.index(min(bucket_mean)) > settings.patience:
@@ -63,6 +65,11 @@ if __name__ == "__main__":
         for name in names:
             if (name, seed) not in known:
                 seconds, _, bucket_mean = train(name, seed)
-                record = {"run": name, "seed": seed, "bucket_mean": min(bucket_mean), "seconds": round(seconds, 1)}
+                record = {
+                    "run": name,
+                    "seed": seed,
+                    "bucket_mean": min(bucket_mean),
+                    "seconds": round(seconds, 1),
+                }
                 append_record(FILE, record)
                 print(record, flush=True)

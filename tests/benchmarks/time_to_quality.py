@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from a3lib.common import one_thread
-from a3lib.lab.twin import FastEngine
+from a3lib.fast.engine import FastEngine
 from a3lib.lab.keys import made_with
 from a3lib.lab.records import append_record, read_records
 from a3lib.lab.runs import PUBLISHED_RUNS, RUNS
@@ -48,7 +48,9 @@ def seconds_to_goals(run, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", default=[*PUBLISHED_RUNS, "recipe-quick", "recipe-best-small"])
+    parser.add_argument(
+        "runs", nargs="*", default=[*PUBLISHED_RUNS, "recipe-quick", "recipe-best-small"]
+    )
     names = parser.parse_args().runs
     known = {(record["run"], record["seed"]) for record in read_records(FILE)}
     torch.set_num_threads(1)
@@ -56,7 +58,10 @@ def main():
         for name in names:
             if (name, seed) not in known:
                 with one_thread():
-                    found = {str(goal): seconds for goal, seconds in seconds_to_goals(RUNS[name], seed).items()}
+                    found = {
+                        str(goal): seconds
+                        for goal, seconds in seconds_to_goals(RUNS[name], seed).items()
+                    }
                 append_record(FILE, {"run": name, "seed": seed, "seconds": found, **made_with()})
                 print(name, seed, found, flush=True)
 

@@ -12,7 +12,6 @@ from scipy import stats
 from tiny_records import losses
 
 from a3lib.lab.claims import (
-    DRAWN,
     Claim,
     Claims,
     above,
@@ -82,7 +81,15 @@ def test_only_seeds_that_both_sides_have_are_paired():
         comparison(more[:5], less)
 
 
-@pytest.mark.parametrize("setting", DRAWN)
+TRAINING = ("batches", "batch_size", "updates_per_epoch")
+DECIDES = [  # which words, in which batches, a seed gives a run
+    *("data", "validation", "augmentation", "longest"),
+    *(f"training.{name}" for name in TRAINING),
+    *("expressions", "unseen_numbers", "probes", "tuning.batch_size"),
+]
+
+
+@pytest.mark.parametrize("setting", DECIDES)
 @pytest.mark.parametrize("named", [True, False])
 def test_other_words_or_batches_are_never_paired(setting, named):
     """Even if the setting is the factor: the seed then gives the sides nothing in common."""
@@ -233,7 +240,7 @@ def test_a_headline_claim_is_looked_at_with_97_06_percent():
 @properties
 @given(st.lists(st.integers(-9, 20), min_size=5, max_size=20), st.integers(-9, 20))
 def test_a_headline_claim_sees_five_values_then_ten_and_no_more(values, further):
-    assume(len(set(values[:5])) > 1)
+    assume(len(set(values[:5])) > 1 and not set(values) <= {0, 1})  # those are told as shares
     first = first_look(values)
     used = 10 if first == OPEN and len(values) >= 10 else 5
     low, high = Difference(values[:used], [0.0] * used, paired=True).interval(LOOK)
@@ -302,6 +309,21 @@ def test_above_and_below_a_limit(limit, is_above, is_below):
     assert claims[1].measured == "1.0 (0.8 to 1.2)"
     chance = stats.ttest_1samp(VALUES, limit).pvalue
     assert [claim.p for claim in claims] == pytest.approx([chance] * 2)
+
+
+def test_an_interval_of_shares_is_told_without_what_no_share_can_be():
+    """Its verdict rests on the whole interval."""
+    shares = [0.99, 1.0, 0.97, 1.0, 0.9]
+    low, high = Difference(shares, [0.0] * 5, paired=True).interval()
+    assert high > 1
+    claims = above("A", "", shares, 0.5), below("B", "", shares, 0.5)
+    assert {claim.measured for claim in claims} == {f"{np.mean(shares):.3f} ({low:.3f} to 1.000)"}
+    assert [claim.verdict for claim in claims] == [YES, REVERSE]
+    small = [1 - share for share in shares]
+    assert above("A", "", small, 0.5).measured == f"0.028 (0.000 to {1 - low:.3f})"
+    losses_of = [*shares[:4], 1.2]  # no share exceeds one
+    low, high = Difference(losses_of, [0.0] * 5, paired=True).interval()
+    assert above("A", "", losses_of, 0.5).measured == f"1.032 ({low:.3f} to {high:.3f})"
 
 
 def test_values_that_are_all_alike_lie_above_or_below_a_limit_or_at_it():

@@ -10,9 +10,14 @@ from tiny_runs import MODEL, PADDED, bits, count_fits
 from tiny_translators import difference
 
 from a3lib.lab import experiments
-from a3lib.lab.experiments import record_run, train
+from a3lib.lab.experiments import measure, record_run, train
 from a3lib.lab.runs import Run
-from a3lib.optimization import Checkpoint
+from a3lib.optimization import Checkpoint, History
+from a3lib.translation.attention import (
+    AdditiveAttention,
+    CausalScaledDotAttention,
+    ScaledDotAttention,
+)
 from a3lib.translation.batches import encode_pairs
 from a3lib.translation.gru import MyGRUCell
 from a3lib.translation.losses import losses
@@ -21,6 +26,7 @@ from a3lib.translation.models import ModelSettings, load_model
 from a3lib.translation.pairs import UNUSUAL
 
 ATTENDING = ModelSettings("rnn-attention", hidden_size=6)
+DOT = replace(ATTENDING, attention="scaled_dot")
 TRANSFORMER = ModelSettings("transformer", hidden_size=6)
 
 
@@ -55,6 +61,17 @@ def test_a_record_tells_what_was_run_and_can_be_written(runs, few_words):
     assert metrics["final_train"] == history.train[-1]
     assert metrics["validation_accuracy"] == accuracy(model, sides.validation)
     assert metrics["train_accuracy"] == accuracy(model, sides.train)
+
+
+def test_the_bucket_mean_is_the_lowest_and_the_loss_per_token_that_of_the_kept_model(runs):
+    """They may come from different epochs: the hand-out reports the lowest."""
+    model, _, _ = train(runs[0], 0)
+    words = encode_pairs(runs[0].split(0).validation)
+    losses_by_epoch = {"per_token": [3.0, 1.0, 2.0], "bucket_mean": [3.0, 2.0, 1.0]}
+    history = History(train=[4.0, 3.0, 2.5], validation=losses_by_epoch, best=1)
+    metrics = measure(model, history, words, words)
+    found = (metrics["per_token"], metrics["bucket_mean"], metrics["final_train"])
+    assert found == (1.0, 1.0, 2.5)
 
 
 def test_exactly_the_named_lists_are_scored_and_two_of_them_by_group(runs, few_words):
@@ -106,12 +123,19 @@ def test_a_run_is_found_by_its_name(runs, monkeypatch):
         train("gru-medium", 0)
 
 
-def test_training_takes_one_thread_and_gives_the_others_back(runs):
+def test_training_takes_one_thread_and_gives_the_others_back(runs, monkeypatch):
     threads, seen = torch.get_num_threads(), []
+
+    def counted(*arguments):
+        seen.append(torch.get_num_threads())
+        return predictions(*arguments)
+
+    monkeypatch.setattr(experiments, "predictions", counted)
     torch.set_num_threads(2)
     try:
         train(runs[0], 0, on_epoch=lambda *_: seen.append(torch.get_num_threads()))
-        assert (seen, torch.get_num_threads()) == ([1, 1], 2)
+        # two epochs, then training and validation words are measured
+        assert (seen, torch.get_num_threads()) == ([1, 1, 1, 1], 2)
     finally:
         torch.set_num_threads(threads)
 
@@ -279,20 +303,28 @@ def test_a_reader_s_cell_runs_through_its_own_forward_and_always_trains_anew(
 
 
 @pytest.mark.parametrize(
-    ("model", "classes"),
+    ("model", "library", "classes"),
     [
-        (ATTENDING, {"attention": HandoutAdditive}),
-        (replace(ATTENDING, attention="scaled_dot"), {"attention": HandoutScaledDot}),
-        (TRANSFORMER, {"attention": HandoutScaledDot, "causal_attention": HandoutCausal}),
+        (ATTENDING, AdditiveAttention, {"attention": HandoutAdditive}),
+        (DOT, ScaledDotAttention, {"attention": HandoutScaledDot}),
+        (
+            TRANSFORMER,
+            ScaledDotAttention,
+            {"attention": HandoutScaledDot, "causal_attention": HandoutCausal},
+        ),
     ],
     ids=["additive", "scaled_dot", "transformer"],
 )
-def test_attention_of_the_hand_out_s_signature_trains_to_the_same_curve(pair_file, model, classes):
+def test_attention_of_the_hand_out_s_signature_trains_to_the_same_curve(
+    pair_file, model, library, classes
+):
     """It takes no mask, so it gets batches that need none, as the library's own get here, too."""
     run = Run("own", model, replace(PADDED, batches="by-source-length"), pair_file)
     own, ours = train(run, 0, **classes), train(run, 0)
     assert farthest(own.record, ours.record) < 1e-4
     assert own.record["key"] is None is not ours.record["key"]
+    named = {"attention": library, "causal_attention": CausalScaledDotAttention}
+    assert train(run, 0, **named).record["key"] == ours.record["key"]  # nobody's own
     padded = train(replace(run, training=PADDED), 0, **classes)
     assert farthest(padded.record, own.record) == 0
     assert any("takes no mask" in note for note in padded.history.notes)

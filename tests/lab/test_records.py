@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pandas
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_records import record
@@ -127,6 +129,18 @@ def test_two_processes_append_without_losing_a_line(tmp_path):
     assert len(path.read_bytes().splitlines()) == 1 + len(records) == 121
     for name in "ab":
         assert [r["number"] for r in records if r["writer"] == name] == list(range(60))
+
+
+def test_an_append_waits_for_another_one_that_is_not_done(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    waiting = threading.Thread(target=append_record, args=(path, {"run": "second"}))
+    with FileLock(f"{path}.lock"):
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive() and read_records(path) == []
+        path.write_text('{"run": "first"}\n', encoding="utf8")
+    waiting.join()
+    assert [one["run"] for one in read_records(path)] == ["first", "second"]
 
 
 def test_runs_come_in_their_order_of_appearance_and_their_records_by_seed():

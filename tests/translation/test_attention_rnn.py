@@ -46,7 +46,7 @@ def test_one_word_by_hand(kind, S, T, length, seed):
     prefix = torch.randint(0, V, (1, T), generator=generator)
     length, decoder = min(length, S), model.decoder
     mask = torch.arange(S)[None] < length
-    states = model.encode(source[:, :length]).states[0]  # (length, H)
+    states = model.encoder(source[:, :length]).states[0]  # (length, H)
     values = states if kind == "additive" else decoder.attention.V(states)
     h, logits = states[-1], []
     for symbol in prefix[0]:
@@ -111,8 +111,8 @@ def test_an_own_class_is_asked_at_every_step(kind):
     ours = model(source, prefix)
     assert calls == [(1, H)] * 2
     assert not torch.allclose(ours, plain(source, prefix))
-    memory = model.encode(source)
-    assert difference([model.decode(memory, prefix[:, :1])], [ours[:, :1]]) < EXACT
+    memory = model.encoder(source)
+    assert difference([model.decoder(prefix[:, :1], memory)], [ours[:, :1]]) < EXACT
 
 
 def test_the_names_stand_for_the_classes():

@@ -29,7 +29,7 @@ from tiny_translators import (
 )
 
 from a3lib.common import Diverged, best_device
-from a3lib.lab.twin import FastEngine
+from a3lib.fast.engine import FastEngine
 from a3lib.optimization import History, Updates, rate_share
 from a3lib.translation import training
 from a3lib.translation.batches import KINDS, Batches, encode_pairs
@@ -40,7 +40,7 @@ from a3lib.translation.models import ModelSettings, build
 from a3lib.translation.pairs import load_pairs
 from a3lib.translation.sentences import translate
 from a3lib.translation.splits import split
-from a3lib.translation.training import TrainingSettings, fit, train_epoch
+from a3lib.translation.training import TrainingSettings, fit
 from a3lib.translation.transformer import TransformerSettings
 
 MODEL = ModelSettings(hidden_size=8)  # learns a little in a few milliseconds
@@ -323,9 +323,6 @@ def fit_interrupted_at(line, model, data, codes):
         sys.settrace(before)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="DEFECT: half an epoch, or its best not yet noted"
-)
 @pytest.mark.parametrize("codes", [(fit.__code__,), (History.add.__code__,)], ids=["fit", "add"])
 def test_an_interrupt_at_any_line_leaves_the_best_of_the_whole_epochs(data, codes):
     one_update = replace(TINY, updates_per_epoch=1, monitor="per_token")
@@ -373,18 +370,7 @@ def test_a_learning_rate_that_diverges_is_told(data, schedule, name, engine):
     assert f"{rate:.3g}" in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        None,
-        pytest.param(
-            FastEngine,
-            marks=pytest.mark.xfail(
-                strict=True, raises=RuntimeError, reason="DEFECT: the comparison breaks at NaN"
-            ),
-        ),
-    ],
-)
+@ENGINES
 def test_weights_broken_by_the_last_step_are_told_too(data, engine):
     """The loss of the only step is finite; what it leaves behind is not."""
     recipe = replace(TINY, learning_rate=1e38, epochs=1, updates_per_epoch=1)
@@ -533,13 +519,8 @@ def test_half_precision_trains_readable_or_gives_one_clear_error(data, name, dty
         assert dtype == torch.float16  # which has no number as small as Adam's eps
 
 
-STALE = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="DEFECT: autocast keeps the first weights all along"
-)
-
-
 @every_model
-@pytest.mark.parametrize("cached", [pytest.param(True, marks=STALE), False])
+@pytest.mark.parametrize("cached", [True, False])
 def test_autocast_trains_by_the_readable_path(data, name, cached):
     """PyTorch's cache of half-precision weights lasts as long as the outermost autocast."""
     fits = []
@@ -603,15 +584,11 @@ def test_a_padded_batch_is_refused_with_a_clear_error(name):
         logits_of(model, batch)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="DEFECT: a mask is passed where nothing is padded"
-)
-def test_without_the_causal_mask_classes_of_the_hand_out_train_in_buckets(data):
-    """Their batches hold no padding on either side, so no mask is needed."""
+def test_without_the_causal_mask_a_class_of_the_hand_out_is_refused_at_once():
+    """Padded prefixes would be seen, for the causal mask is what hides them elsewhere."""
     chosen = replace(MODELS["transformer"], transformer=TransformerSettings(causal=False))
-    model = build(chosen, 0, attention=HandoutScaledDot)
-    history = fit(model, *data, replace(TINY, batches="buckets"), seed=0)
-    assert history.train[-1] < history.train[0]
+    with pytest.raises(ValueError, match=r"HandoutScaledDot.*mask"):
+        build(chosen, 0, attention=HandoutScaledDot)
 
 
 def test_a_hand_out_class_patched_after_building_trains_and_decodes(data, monkeypatch):
@@ -662,15 +639,16 @@ def test_an_update_never_waits_for_the_gpu(data, name, engine, muon):
     batches = Batches(data[0].to(device), "padded", 16, seed=0)
     updates = Updates(model, recipe, per_epoch=4)
     forward = engine(model, []) if engine else model
-    train_epoch(model, batches, updates, 0, 2, forward)  # the twin is compared, moments are made
-    (batch,) = batches.updates(2, 1)
     model.train()
-    torch.cuda.set_sync_debug_mode("error")
     try:
-        loss = token_loss(forward(batch.source, batch.prefix, batch.source_mask), batch.target)
-        updates.zero_grad()
-        loss.backward()
-        updates.step(2)
+        for update, batch in enumerate(batches.updates(0, 3)):  # the statements of `fit`
+            logits = forward(batch.source, batch.prefix, batch.source_mask)
+            loss = token_loss(logits, batch.target)
+            updates.zero_grad()
+            loss.backward()
+            updates.step(update)
+            if update == 1:  # the twin was compared, and the optimizer has its moments
+                torch.cuda.set_sync_debug_mode("error")
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert math.isfinite(float(loss))

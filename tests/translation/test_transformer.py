@@ -113,8 +113,8 @@ def test_later_symbols_reach_earlier_logits_only_without_the_mask(switches):
     model, source, prefix = translator(switches), words(1, 4), words(1, 5)
     changed = prefix.clone()
     changed[0, 3] = (changed[0, 3] + 1) % 27
-    memory = model.encode(source)
-    before, after = model.decode(memory, prefix), model.decode(memory, changed)
+    memory = model.encoder(source)
+    before, after = model.decoder(prefix, memory), model.decoder(changed, memory)
     assert torch.allclose(before[:, :3], after[:, :3]) == switches.causal
     assert not torch.allclose(before[:, 3:], after[:, 3:])
 
@@ -160,8 +160,8 @@ def test_own_classes_are_asked_where_the_library_asks_its_own():
     logits = own(source, prefix)
     assert asked == ["own", "causal", "own"]
     assert not torch.allclose(logits, published(source, prefix))
-    memory = own.encode(source)
-    assert difference([own.decode(memory, prefix[:, :2])], [logits[:, :2]]) < EXACT
+    memory = own.encoder(source)
+    assert difference([own.decoder(prefix[:, :2], memory)], [logits[:, :2]]) < EXACT
 
 
 def test_without_the_mask_the_decoder_asks_the_class_that_is_not_causal():

@@ -81,9 +81,10 @@ class LiveCurve:
 
 def progress(title, history):
     """Losses of a `History` so far, other measures beside them, and a bar of the epochs done."""
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    lines = len(history.notes)
+    figure = Figure(figsize=(8, 3.2 + 0.25 * lines), layout="constrained")
     shares = [name for name in history.validation if name in SHARES]
-    upper, lower = figure.subfigures(2, 1, height_ratios=[10, 2])
+    upper, lower = figure.subfigures(2, 1, height_ratios=[10, 2 + lines])
     panels = upper.subplots(1, 2 if shares else 1, squeeze=False)[0]
     panels[0].plot(history.updates, history.train, color=COLOURS[0], label="training")
     for number, (name, values) in enumerate(history.validation.items()):

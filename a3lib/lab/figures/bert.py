@@ -51,11 +51,12 @@ def prediction(title, text, models, encoder):
     """Class probabilities of an expression for every model, and the attention of one encoder."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    width = 1 / (len(models) + 1)
+    width, parts = 1 / (len(models) + 1), []
     for number, (name, model) in enumerate(models.items()):
         shares = [float(share) for share in model(table([text]))[0]]
         places = np.arange(len(CLASSES)) + number * width
         left.bar(places, shares, width, color=COLOURS[number], label=name)
+        parts.append(f"{name} {CLASSES[np.argmax(shares)]} {max(shares):.2f}")
     left.set_xticks(range(len(CLASSES)), CLASSES)
     label_axes(left, text, "class", "probability")
     left.legend(fontsize=7)
@@ -64,4 +65,4 @@ def prediction(title, text, models, encoder):
     right.set_xticks(range(len(words)), words, rotation=45)
     right.set_yticks(range(len(words)), words)
     right.set(title="attention", xlabel="looked at", ylabel="token")
-    return Picture(figure, title, f"{len(models)} models on {text}")
+    return Picture(figure, title, f"{len(models)} models on {text}: {', '.join(parts)}")

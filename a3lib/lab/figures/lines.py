@@ -7,8 +7,6 @@ from a3lib.lab.figures.base import COLOURS, MARKERS, STYLES, Picture, label_axes
 from a3lib.lab.records import word_groups
 from a3lib.lab.verdicts import Difference, mean
 
-FEWEST_WORDS = 30  # below this a share of words says little: groups are merged until they have them
-
 
 def bands(title, panels, xlabel, ylabel, references=(), log=None, thin=None):
     """Lines of means over seeds, with bands from the lowest to the highest seed.

@@ -62,7 +62,8 @@ def attention_explorer(models, word):
         typed = field.value.strip().lower()
         maps.clear()  # nothing is drawn while the controls change
         if not typed or len(typed) > LONGEST_WORD or set(typed) - set(SYMBOLS):
-            output.value = f"Type one word of at most {LONGEST_WORD} letters a to z and hyphens."
+            advice = f"Type one word of at most {LONGEST_WORD} letters a to z and hyphens."
+            output.value = live_region(advice)
             return
         new = word_maps(models[model.value], typed)
         layer.max, head.max = max(one.layer for one in new), max(one.head for one in new)

@@ -17,14 +17,8 @@ FREQUENCIES = {  # how often a word stands in Austen's six novels
 }
 HYPHENS = {"any": None, "with": True, "without": False}
 SHOWN = 20  # words listed at once
-ABOUT = [
-    "word",
-    "target",
-    "letters",
-    "cluster",
-    "hyphen",
-    "frequency",
-]  # columns before the models'
+# columns before the models'
+ABOUT = ["word", "target", "letters", "cluster", "hyphen", "frequency"]
 
 
 def word_table(models, pairs):
@@ -83,7 +77,10 @@ def chosen_html(table):
     for name in wrong:
         words[name] = list(map(_marked, words[name], wrong.loc[worst, name]))
     told = f"{len(table):,} words; the {len(words)} that most models get wrong are listed"
-    shown = words.rename(columns=html.escape).to_html(escape=False, index_names=False)
+    words["target"] = words["target"].map(html.escape)
+    shown = words.rename(index=html.escape, columns=html.escape).to_html(
+        escape=False, index_names=False
+    )
     return live_region(f"<p>{told}</p>{shares.to_html()}{shown}", "overflow-x:auto")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny_translators import EXACT, PUBLISHED, built, padded_batch
 from torch import nn
 
-from a3lib.lab.fast import fast_logits
+from a3lib.fast.logits import fast_logits
 from a3lib.translation.batches import V
 from a3lib.translation.losses import token_loss
 from a3lib.translation.models import ModelSettings, build

@@ -1,4 +1,4 @@
-"""Make the committed word lists from their tables: `python -m a3lib.lab.word_lists [FOLDER]`."""
+"""Make the committed word lists from their tables: `python tests/make_word_lists.py [FOLDER]`."""
 
 import csv
 import random

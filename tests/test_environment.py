@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from a3lib.lab import environment
-from a3lib.lab.environment import KEPT, install_missing, missing_packages
+from a3lib import environment
+from a3lib.environment import KEPT, install_missing, missing_packages
 
 
 def without(monkeypatch, *names):
