@@ -11,17 +11,19 @@ from a3lib.lab.figures.base import bundle
 def alt_of(picture):
     """The alt text of a `Picture`; AssertionError where it cannot be drawn or says no number."""
     data, metadata = bundle(picture)
-    image = Image.open(io.BytesIO(data["image/png"]))
+    form = "JPEG" if picture.photographs else "PNG"
+    kind = f"image/{form.lower()}"
+    image = Image.open(io.BytesIO(data[kind]))
     image.load()
-    assert image.format == "PNG" and min(image.size) > 150
+    assert image.format == form and min(image.size) > 150
     assert len(image.convert("L").getcolors()) > 10  # something is drawn
-    alt = metadata["image/png"]["alt"]
+    alt = metadata[kind]["alt"]
     assert data["text/plain"] == alt == f"{picture.title}: {picture.summary}"
     assert "\n" not in alt and re.search(r"\d", picture.summary) and len(picture.summary) > 20
     figure = picture.figure
     assert picture.title and any([figure.get_suptitle(), *(one.get_title() for one in figure.axes)])
     live, metadata = bundle(picture, live=True)
-    assert live["text/plain"] == picture.title and metadata["image/png"]["alt"] == alt
+    assert live["text/plain"] == picture.title and metadata[kind]["alt"] == alt
     return alt
 
 

@@ -19,7 +19,7 @@ WORDS = st.dictionaries(
 @settings(deadline=None, max_examples=10, database=None, derandomize=True)
 @given(WORDS)
 def test_word_lengths_draws_the_share_of_every_length(words):
-    figure, _, summary = word_lengths(words)
+    figure, _, summary, _ = word_lengths(words)
     for container, (name, some) in zip(figure.axes[0].containers, words.items(), strict=True):
         lengths = [len(word) for word in some]
         assert [bar.get_height() * len(some) for bar in container] == pytest.approx(

@@ -10,6 +10,7 @@ from execute_notebooks import CITATION, measured_claims
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+PICTURES = {"image/png", "image/jpeg"}
 LOCAL = re.compile(r"(?<![\w./:])/(?:home|root|tmp|work|Users|usr|opt)/|site-packages|\.venv")
 
 
@@ -68,8 +69,8 @@ def test_outputs_hold_no_error_no_warning_no_local_path(notebook):
 def test_every_figure_has_alt_text(notebook):
     for cell in code_cells(notebook):
         for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                alt = output.metadata["image/png"]["alt"]
+            for kind in PICTURES & set(output.get("data", {})):
+                alt = output.metadata[kind]["alt"]
                 assert re.search(r"\d", alt) and "\n" not in alt and len(alt) > 40
 
 
@@ -80,8 +81,14 @@ def test_no_widget_state(notebook):
 def test_a_static_result_stands_before_every_widget(notebook):
     cells = code_cells(notebook)
     for before, cell in pairwise(cells):
-        if any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in cell.outputs):
-            assert any({"text/html", "image/png"} & set(output.get("data", {})) for output in before.outputs)
+        if any(
+            "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+            for output in cell.outputs
+        ):
+            assert any(
+                ({"text/html"} | PICTURES) & set(output.get("data", {}))
+                for output in before.outputs
+            )
 
 
 def test_set_up_cells_are_the_same():
@@ -95,4 +102,7 @@ def test_time_and_notation_are_at_the_top(notebook):
 
 
 def test_it_closes_with_what_we_measured(notebook):
-    assert "What we measured" in [cell.source for cell in notebook.cells if cell.cell_type == "markdown"][-1]
+    assert (
+        "What we measured"
+        in [cell.source for cell in notebook.cells if cell.cell_type == "markdown"][-1]
+    )

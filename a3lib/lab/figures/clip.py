@@ -90,7 +90,7 @@ def rank_curve(title, numbers, ranks, note=""):
     label_axes(right, "", "words in the caption", "share of pictures")
     right.set(ylim=(0, 1.02), xticks=numbers)
     right.legend(fontsize=8, loc="lower right")
-    return _noted(figure, title, "; ".join(parts), note)
+    return _noted(figure, title, "; ".join(parts), note, photographs=False)
 
 
 def _band(axes, numbers, values, place, label, scale=np.asarray):
@@ -138,7 +138,7 @@ def _draw(axes, photograph, framed=False):
         spine.set(visible=framed, color=COLOURS[1], linewidth=4)
 
 
-def _noted(figure, title, summary, note):
+def _noted(figure, title, summary, note, photographs=True):
     figure.suptitle(title)
     figure.supxlabel(note, fontsize=8, color="#444444")
-    return Picture(figure, title, f"{summary} ({note})" if note else summary)
+    return Picture(figure, title, f"{summary} ({note})" if note else summary, photographs)
