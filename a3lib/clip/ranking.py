@@ -5,6 +5,12 @@ from typing import NamedTuple
 import torch
 
 
+def rank_by_caption(caption, pictures):
+    """Places of the pictures (N, D), the one most like the caption (D,) first: (N,)."""
+    cosines = torch.nn.functional.cosine_similarity(caption, pictures, dim=-1)  # (N,)
+    return cosines.argsort(descending=True, stable=True)
+
+
 class Ranking(NamedTuple):
     """Cosines of one caption with every picture."""
 

@@ -12,12 +12,8 @@ from pathlib import Path
 from a3lib.translation.pig_latin import is_word, to_pig_latin
 
 # shipped with the package; see a3lib/data/ORIGIN.md
-PRACTICE = (
-    "practice-abbreviations",
-    "practice-names",
-    "practice-clusters",
-)  # recipes were chosen by
-UNUSUAL = ("abbreviations", "names", "clusters")  # and measured on
+PRACTICE = ("practice-abbreviations", "practice-names", "practice-clusters")  # to choose by
+UNUSUAL = ("abbreviations", "names", "clusters")  # to measure on
 WORD_LISTS = ("small", "large", "test", "fresh", "unseen", *PRACTICE, *UNUSUAL)
 LONGEST_DOWNLOAD = 64 * 2**20  # bytes; the course's large file has half a megabyte
 

@@ -1,5 +1,6 @@
 """Ranking by a caption: ranks by an independent count, words by recomputing."""
 
+import itertools
 import math
 
 import pytest
@@ -28,6 +29,20 @@ def test_rank_counts_who_is_at_least_as_good_and_margin_tells_if_it_is_found(sco
     assert ranking.rank(target) == 1 + sum(score >= scores[target] for score in others)
     assert math.isclose(ranking.margin(target), scores[target] - max(others))
     assert (ranking.margin(target) > 0) == (ranking.rank(target) == 1)
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 99))
+def test_pictures_are_ranked_by_their_angle_whatever_their_length(pictures, sizes, seed):
+    generator = torch.Generator().manual_seed(seed)
+    caption = torch.randn(sizes, generator=generator)
+    features = torch.randn(pictures, sizes, generator=generator)
+    order = ranks.rank_by_caption(caption, features).tolist()
+    assert sorted(order) == list(range(pictures))
+    cosines = [float(row @ caption) / math.hypot(*row.tolist()) for row in features]
+    assert all(cosines[a] >= cosines[b] - 1e-5 for a, b in itertools.pairwise(order))
+    stretched = features * torch.rand(pictures, 1, generator=generator).add(0.5)
+    again = ranks.rank_by_caption(3 * caption, stretched).tolist()
+    assert all(abs(cosines[a] - cosines[b]) < 1e-5 for a, b in zip(order, again, strict=True))
 
 
 @given(SCORES)
