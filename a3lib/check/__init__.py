@@ -1,0 +1,50 @@
+"""Checks of what a learner wrote: right, or which mistake it is, with the smallest example.
+
+`check.gru_cell(MyGRUCell)` runs the class in this process and returns a `Verdict`, which shows
+itself in a notebook. Modules: runner and session run the learner's code; bank holds the search, the
+bank_... modules the equations and the known mistakes; the others hold the checks.
+"""
+
+from a3lib.check import attentions, bert, cells, decoders, ranking, texts
+from a3lib.check.caption import check_caption as caption
+from a3lib.check.session import LocalSession
+
+ITEMS = {  # item -> (the hand-out's name, its check: (session, name, year, seed) -> Verdict)
+    "gru_cell": ("MyGRUCell", cells.GRU_CELL),
+    "lstm_cell": ("MyLSTMCell", cells.LSTM_CELL),
+    "additive_attention": ("AdditiveAttention", attentions.ADDITIVE_ATTENTION),
+    "scaled_dot_attention": ("ScaledDotAttention", attentions.SCALED_DOT_ATTENTION),
+    "causal_attention": ("CausalScaledDotAttention", attentions.CAUSAL_ATTENTION),
+    "rnn_attention_decoder": ("RNNAttentionDecoder", decoders.check_rnn_attention_decoder),
+    "transformer_decoder": ("TransformerDecoder", decoders.check_transformer_decoder),
+    "decoder_only_tensors": ("generate_tensors_for_training_decoder_nmt", texts.TENSORS),
+    "find_optimal_params": ("find_optimal_params", texts.BEST_SIZE),
+    "fit_linear_log": ("fit_linear_log", texts.POWER_LAW),
+    "positional_encoding": ("PositionalEncoding", texts.ENCODINGS),
+    "sentence_classifier": ("BertForSentenceClassification", bert.SENTENCE_CLASSIFIER),
+    "freezing": ("freeze", bert.check_freezing),
+    "rank_by_caption": ("rank_by_caption", ranking.check_rank_by_caption),
+    "pig_latin": ("pig_latin", texts.RULE),
+    "parameter_counts": ("parameter_count", texts.check_parameter_counts),
+}
+__all__ = [*ITEMS, "caption"]
+
+
+def _public(item):
+    def run(learned, year=None, seed=0):
+        if not hasattr(learned, "__name__"):
+            kind = type(learned).__name__
+            raise TypeError(f"check.{item} takes a class or a function itself, not a {kind}")
+        name = learned.__name__
+        return ITEMS[item][1](LocalSession({name: learned}), name, year, seed)
+
+    run.__name__ = item
+    run.__doc__ = f"""The `Verdict` on a learner's {ITEMS[item][0]}.
+
+    year: of its hand-out, where years differ; seed: of all inputs and weights. Raises TypeError
+    for an instance in place of its class.
+    """
+    return run
+
+
+globals().update({item: _public(item) for item in ITEMS})

@@ -1,0 +1,148 @@
+"""Equations, what people write instead, and the search for what a submission has written.
+
+A bank is a text: lines `variables = formula  # hint` in the order in which they are computed and,
+indented below each, `name of a mistake | wrong formula`. A submission is explained by the fewest
+wrong formulas, at most one per line, whose numbers equal its own; a line here may be a part of a
+line that people write, so that pairs include two mistakes in one line of theirs.
+"""
+
+from itertools import combinations, product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+DO_NOT_FIT = (ArithmeticError, LookupError, NameError, RuntimeError, TypeError, ValueError)
+
+
+class Formula(NamedTuple):
+    """What stands for one or more variables."""
+
+    variables: str
+    code: object  # compiled
+    reads: tuple  # names of what it depends on
+    hint: str  # where to think next, never the answer
+
+
+class Bank:
+    """The equations of one item and the known ways to miss them.
+
+    takes: names of the inputs; tools: functions that formulas use; accepted: names of formulas that
+    may be right as well, with a remark each; loop: (environment, run) -> None, where the lines are
+    not just computed one after the other: run('x') computes those below a line '[x]'.
+    """
+
+    def __init__(self, takes, text, tools=None, accepted=None, loop=None):
+        self.takes, self.tools, self.accepted = takes.split(), tools or {}, accepted or {}
+        self.loop = loop or (lambda environment, run: run(""))
+        self.right, self.wrong = {}, {}
+        section = variables = hint = ""
+        for line in filter(None, map(str.rstrip, text.splitlines())):
+            if line.startswith("["):
+                section = line.strip("[]")
+            elif line.startswith(" "):
+                name, formula = line.strip().split(" | ")
+                self.wrong[name] = _compiled(variables, formula, hint)
+            else:
+                variables, formula = line.split(" = ", 1)
+                formula, _, hint = formula.partition("  # ")
+                self.right.setdefault(section, []).append(_compiled(variables, formula, hint))
+
+    def mistakes(self, accepted=()):
+        """Names of all wrong formulas."""
+        return [name for name in self.wrong if name not in accepted]
+
+    def run(self, names, inputs, tools, known=None):
+        """Outputs with the formulas of these names; None where they do not fit together.
+
+        known: a dictionary that several runs with the same inputs and tools share, so that what
+        they have in common is computed once.
+        """
+        chosen = {self.wrong[name].variables: self.wrong[name] for name in names}
+        environment = {**self.tools, **tools, **dict(zip(self.takes, inputs, strict=False))}
+        known = {} if known is None else known
+
+        def lines(section):
+            for right in self.right[section]:
+                variables, code, reads, _ = chosen.get(right.variables, right)
+                key = (id(code), *(_mark(environment.get(name)) for name in reads))
+                if key not in known:
+                    known[key] = eval(code, environment)
+                values = known[key] if "," in variables else [known[key]]
+                environment.update(zip(variables.split(", "), values, strict=True))
+
+        try:
+            with np.errstate(all="ignore"):
+                self.loop(environment, lines)
+        except DO_NOT_FIT:
+            return None
+        return environment["outputs"]
+
+    def sets(self, accepted=(), most=2):
+        """Sets of at most that many mistakes, fewest first, each beside any accepted formulas."""
+        known = [name for name in accepted if name in self.wrong]
+        bases = [one for size in range(len(known) + 1) for one in combinations(known, size)]
+        for size in range(most + 1):
+            for wrong, base in product(combinations(self.mistakes(accepted), size), bases):
+                names = wrong + base
+                if len({self.wrong[name].variables for name in names}) == len(names):
+                    yield frozenset(names)
+
+    def explain(self, cases, sets, readings=1):
+        """(names, number of the reading) that give all outputs; None if none do.
+
+        cases: (inputs, outputs of the submission, the tools of each reading of its weights); sets:
+        of names; readings: how many of them are tried.
+        """
+        known = [[{} for _ in cases] for _ in range(readings)]
+        for names in sets:
+            for number in range(readings):
+                if all(
+                    close(self.run(names, inputs, tools[number], shared), outputs)
+                    for (inputs, outputs, tools), shared in zip(cases, known[number], strict=True)
+                ):
+                    return names, number
+        return None
+
+
+def _mark(value):
+    """What stands for a value while it lives: lists are new each time, what they hold is not."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_mark, value))
+    return value if isinstance(value, (int, float, str)) else id(value)
+
+
+def _compiled(variables, formula, hint):
+    code = compile(formula.strip(), "<bank>", "eval")
+    return Formula(variables, code, tuple(sorted(_names(code))), hint)
+
+
+def _names(code):
+    inner = (_names(one) for one in code.co_consts if hasattr(one, "co_names"))
+    return set(code.co_names).union(*inner)
+
+
+def close(reference, found):
+    """Whether outputs are equal up to single precision; further outputs do not matter.
+
+    NaN in the reference allows anything, in three quarters of it at most. Whole numbers must be
+    whole, too.
+    """
+    if reference is None or len(found) < len(reference):
+        return False
+    return all(_close(a, b) for a, b in zip(reference, found, strict=False))
+
+
+def _close(reference, found):
+    if isinstance(reference, str):
+        return found == reference
+    if not isinstance(found, (torch.Tensor, int, float)):
+        return False
+    a, b = torch.as_tensor(reference), torch.as_tensor(found)
+    if a.shape != b.shape or (b.is_floating_point() and not a.is_floating_point()):
+        return False
+    a, b = a.double(), b.double()
+    if a.isnan().sum() * 4 > a.numel() * 3:
+        return False
+    near = (a - b).abs() <= 3e-5 + 1e-4 * a.abs()
+    return bool((near | a.isnan() | (a == b)).all())

@@ -1,0 +1,186 @@
+"""Checks of the sentence classifier on BERT, and of freezing."""
+
+import torch
+from torch.nn import functional as F
+
+from a3lib.check.bank import Bank
+from a3lib.check.modules import ModuleCheck
+from a3lib.check.reasons import exception_verdict
+from a3lib.check.verdict import judged
+from a3lib.check.weights import Reading
+
+CLASSES = 3
+CONFIG = {  # a BERT of a few hundred weights, without dropout
+    "vocab_size": 11,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 6,
+    "max_position_embeddings": 8,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "num_labels": CLASSES,
+}
+FIRST = "the first token's state, not the pooler's output"
+
+CLASSIFIER = Bank(
+    "input_ids attention_mask labels",
+    """
+states, pooled = bert(input_ids, attention_mask)  # What does BERT need besides the tokens?
+  attention_mask not passed on | bert(input_ids, None)
+read = pooled  # Which of BERT's outputs stands for the whole sentence?
+  the first token's state, not the pooler's output | states[:, 0]
+  the last token's state | states[:, -1]
+  the second token's state | states[:, 1]
+  mean over all tokens | states.mean(1)
+  mean over the real tokens | (states * mask).sum(1) / mask.sum(1)
+  sum over the tokens | states.sum(1)
+  maximum over the tokens | states.amax(1)
+  tanh of the pooler's output, which has one already | pooled.tanh()
+  relu of the pooler's output | pooled.relu()
+logits = head(read)  # What does cross entropy expect, and what does it do with it?
+  softmax before the cross entropy | head(read).softmax(1)
+  softmax over the batch | head(read).softmax(0)
+  log_softmax on the logits | head(read).log_softmax(1)
+  sigmoid on the logits | head(read).sigmoid()
+  tanh on the logits | head(read).tanh()
+  relu on the logits | head(read).relu()
+loss = ce(logits, labels)  # What is the mean loss of one example?
+  softmax inside the loss only | ce(logits.softmax(1), labels)
+  loss summed over the batch | ce(logits, labels, reduction="sum")
+  nll_loss without log_softmax | F.nll_loss(logits, labels)
+  mean squared error | F.mse_loss(logits.softmax(1), F.one_hot(labels, 3).double())
+  binary cross entropy | F.binary_cross_entropy_with_logits(logits, F.one_hot(labels, 3).double())
+outputs = returned(logits, loss)  # What does the training loop unpack, and in which order?
+  loss and logits returned in the wrong order | returned(loss, logits)
+  probabilities returned in place of the logits | returned(logits.softmax(1), loss)
+  classes returned in place of the logits | returned(logits.argmax(1), loss)
+""",
+    {
+        "F": F,
+        "labels": None,
+        "ce": lambda logits, labels, **how: (
+            None if labels is None else F.cross_entropy(logits, labels, **how)
+        ),
+        "returned": lambda *both: [one for one in both if one is not None],
+    },
+    {
+        FIRST: "You read the first token's last state; the hand-out's pooler_output is that state "
+        "after a pretrained layer and tanh. Both stand for [CLS].",
+    },
+)
+
+
+class Head(Reading):
+    """A reading that holds the trial, whose BERT is called through the session."""
+
+    def __init__(self, trial, weight):
+        super().__init__()
+        self.trial, self.weight = trial, weight
+        self.owners = ("embeddings", "encoder", "bert", weight.split(".")[0])
+
+    def weights(self, parameters):
+        """The functions of the bank's formulas."""
+        weight = parameters[self.weight].double()
+        bias = parameters.get(self.weight.replace("weight", "bias"), torch.zeros(1)).double()
+        mask = self.trial.inputs[1][:, :, None].double()
+        return {"bert": self.bert, "head": lambda x: x.double() @ weight.T + bias, "mask": mask}
+
+    def bert(self, input_ids, attention_mask):
+        """(states (B, S, H), pooled (B, H)) of the learner's BERT."""
+        keywords = {"input_ids": input_ids, "attention_mask": attention_mask}
+        part = {"path": "bert"} if "bert" in self.trial.built["children"] else {"method": "base"}
+        handle = self.trial.built["handle"]
+        answer = self.trial.session.ask("call", handle=handle, inputs=[], keywords=keywords, **part)
+        if "error" in answer:
+            raise ValueError(answer["error"]["message"])
+        outputs = answer["outputs"][0]
+        return outputs["last_hidden_state"].double(), outputs["pooler_output"].double()
+
+
+def _inputs(sizes, generator):
+    """Tokens and mask (B, S), the last ones of the first sentence padded; labels (B)."""
+    B, S = sizes["B"], sizes["S"]
+    tokens, mask = torch.randint(1, 11, (B, S), generator=generator), torch.ones(B, S).long()
+    mask[0, -2:] = 0
+    return [tokens * mask, mask, torch.arange(B) % CLASSES][: 2 + sizes["labels"]]
+
+
+def _read(trial):
+    own = ("embeddings.", "encoder.", "pooler.", "bert.")
+    heads = [n for n in trial.parameters if not n.startswith(own) and n.endswith("weight")]
+    fits = [trial.parameters[n].shape == (CLASSES, trial.sizes["H"]) for n in heads]
+    return [Head(trial, heads[0])] if fits == [True] else []
+
+
+def _classes(trial):
+    """One logit per class."""
+    width = trial.outputs[0].shape[-1]
+    if width == CLASSES:
+        return None
+    shown, hint = f"{width} per sentence; expected {CLASSES}", "How many labels has the task?"
+    return f"logits for {width} classes, not {CLASSES}", shown, hint
+
+
+def _one_bert(trial):
+    """No second BERT, which the pretrained weights would not reach."""
+    found = [n for n in trial.parameters if n.endswith("word_embeddings.weight")]
+    if len(found) < 2:
+        return None
+    hint = "What is the class that yours inherits from, already?"
+    return "a second BERT inside, which no pretrained weights reach", ", ".join(found), hint
+
+
+SENTENCE_CLASSIFIER = ModuleCheck(
+    item="sentence classifier",
+    bank=CLASSIFIER,
+    sizes={"B": 4, "S": 5, "H": 8, "labels": 1},
+    values=lambda sizes: {"config": CONFIG},
+    inputs=_inputs,
+    returns=("logits", "loss"),
+    read=_read,
+    tools=lambda weights: weights,
+    hidden={
+        "prediction without labels": (None, {"labels": 0}, "Is a loss computed in any case?"),
+        "a batch of one": (None, {"B": 1}, "Is a dimension of size one removed (squeeze)?"),
+    },
+    arranged=lambda inputs, takes: dict(zip(CLASSIFIER.takes, inputs, strict=False)),
+    differentiable=False,
+    properties=(_one_bert, _classes),
+    smallest={"H": 8, "labels": 1, "S": 5},
+    accepted=lambda year, built: [FIRST],
+)
+
+GROUPS = ("embeddings", "encoder", "pooler", "classifier")
+_HINT = "Print name and requires_grad of every parameter after your function has run."
+
+
+def check_freezing(session, name, year=None, seed=0):
+    """`Verdict` on a function that leaves only the parameters of `classifier` trainable."""
+    answer = session.ask("freeze", name=name, config=CONFIG, nested=False)
+    if answer.get("error", {}).get("type") == "AttributeError":  # model.bert.parameters()
+        answer = session.ask("freeze", name=name, config=CONFIG, nested=True)
+    if "error" in answer:
+        return exception_verdict("freezing", answer["error"])
+    groups = {g: [n for n in answer["names"] if g in n.split(".")] for g in GROUPS}
+    left = {g: [n for n in names if n in answer["trainable"]] for g, names in groups.items()}
+    mistakes = []
+    if all(left[g] == groups[g] for g in GROUPS[:3]):
+        mistakes.append("nothing is frozen" if left["classifier"] else "frozen the wrong way round")
+    else:
+        for group in GROUPS[:3]:
+            part = "" if left[group] == groups[group] else "partly "
+            verb = "are" if group == "embeddings" else "is"
+            mistakes += [f"the {group} {verb} {part}not frozen"] * bool(left[group])
+        part = "partly " * bool(left["classifier"])
+        if left["classifier"] != groups["classifier"]:
+            mistakes.append(f"the classifier is {part}frozen, too")
+    mistakes += ["pretrained weights are changed or removed"] * bool(answer["moved"])
+    mistakes += ["gradients are switched off for all that follows"] * answer["blocked"]
+    shown = f"trainable: {', '.join(answer['trainable']) or 'none'}"
+    problems = [(name, shown * (n == 0), _HINT) for n, name in enumerate(mistakes)]
+    wrong, right = (
+        "Not only the classifier is left to train",
+        "Only the classifier is left to train.",
+    )
+    return judged("freezing", problems, wrong, right, ["requires_grad of every parameter"])

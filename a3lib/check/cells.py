@@ -1,0 +1,54 @@
+"""Checks of the recurrent cells."""
+
+import torch
+
+from a3lib.check.bank_cells import GRU, LSTM, RESET_AFTER, REVERSED
+from a3lib.check.modules import ModuleCheck
+from a3lib.check.weights import cell_readings
+
+
+def _layers(weights):
+    """Wiz(x) and so on; a layer that is missing raises KeyError when it is called."""
+
+    def layer(side, bias, gate):
+        return lambda v: v @ weights[side + gate].T + weights.get(bias + gate, 0)
+
+    inputs = {f"Wi{gate}": layer("x", "p", gate) for gate in "zrhifgo"}
+    return inputs | {f"Wh{gate}": layer("h", "q", gate) for gate in "zrhifgo"}
+
+
+def _zero_states(parameters, inputs):
+    for state in inputs[1:]:
+        state.zero_()
+
+
+def _cell(item, bank, gates, returns, **more):
+    def inputs(sizes, generator):
+        widths = [sizes["D"]] + [sizes["H"]] * len(returns)
+        return [torch.randn(sizes["B"], width, generator=generator) for width in widths]
+
+    return ModuleCheck(
+        item=item,
+        bank=bank,
+        sizes={"B": 2, "D": 6, "H": 5},
+        values=lambda sizes: {"input_size": sizes["D"], "hidden_size": sizes["H"]},
+        inputs=inputs,
+        returns=returns,
+        read=lambda trial: cell_readings(trial.built["parameters"], trial.sizes, gates),
+        tools=_layers,
+        hidden={
+            "a batch of one": (None, {"B": 1}, "Is a dimension of size one removed (squeeze)?"),
+            "a zero state": (_zero_states, {}, "Which term remains when h_prev is zero?"),
+            "other sizes": (None, {"B": 3, "D": 2, "H": 7}, "Is a size fixed in the code?"),
+        },
+        **more,
+    )
+
+
+def _accepted(year, built):
+    """Both reset gates are right, PyTorch's z in 2019 and 2020."""
+    return [RESET_AFTER] + [REVERSED] * (year in (2019, 2020))
+
+
+GRU_CELL = _cell("GRU cell", GRU, "zrh", ("new state",), accepted=_accepted)
+LSTM_CELL = _cell("LSTM cell", LSTM, "ifog", ("new state", "new cell"))

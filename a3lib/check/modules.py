@@ -1,0 +1,237 @@
+"""The check of a module: build it, compare numbers with the equations, name what differs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from a3lib.check.bank import Bank, close
+from a3lib.check.examples import difference, example
+from a3lib.check.properties import (
+    first_failing,
+    fixed_dtype,
+    is_repeatable,
+    keeps_inputs,
+    returns_tensors,
+)
+from a3lib.check.reasons import PRINTS, exception_verdict, is_empty
+from a3lib.check.verdict import judged, not_attempted
+from a3lib.check.weights import draw, shared
+
+
+@dataclass(frozen=True)
+class ModuleCheck:
+    """All that is particular to one item; calling it checks a class."""
+
+    item: str
+    bank: Bank
+    sizes: dict  # letters to unequal sizes, so that no exchange of dimensions stays unseen
+    values: Callable  # sizes -> constructor's values by name, in the hand-out's order
+    inputs: Callable  # (sizes, generator) -> inputs of forward
+    returns: tuple  # names of the outputs
+    read: Callable  # trial -> readings of its parameters
+    tools: Callable  # weights of a reading -> functions that the bank's formulas call
+    hidden: dict = field(default_factory=dict)  # title -> (change of the values, sizes, hint)
+    arranged: Callable = lambda inputs, takes: inputs  # the inputs as this forward takes them
+    differentiable: bool = True  # whether gradients are compared, too
+    properties: tuple = ()  # of this item, beside those of every module
+    smallest: dict = field(default_factory=dict)  # sizes below which an example says nothing
+    accepted: Callable = lambda year, built: ()  # names of formulas that are right as well
+
+    def __call__(self, session, name, year=None, seed=0):
+        """The `Verdict` on the class of that name.
+
+        year: of its hand-out; seed: of all parameters and inputs.
+        """
+        trial = Trial(session, name, self, seed=seed)
+        accepted = self.accepted(year, trial.built)
+        if trial.error:
+            return _raised(trial, accepted)
+        if is_empty(trial.outputs):
+            return not_attempted(self.item)
+        remarks = [PRINTS] * bool(trial.built["printed"] or trial.answer["printed"])
+        unsound = returns_tensors(trial) or is_repeatable(trial)
+        changed, found = keeps_inputs(trial), None if unsound else _explain(trial, accepted)
+        if not found:
+            return self.verdict([unsound or changed or first_failing(trial)], remarks)
+        names, number = found
+        mistakes = [n for n in self.bank.mistakes(accepted) if n in names]
+        remarks += [self.bank.accepted[n] for n in accepted if n in names]
+        problems = [(n, "", self.bank.wrong[n].hint) for n in mistakes]
+        if problems:
+            shown = example(trial, number, names, names - set(mistakes))
+            problems[0] = (mistakes[0], shown, problems[0][2])
+        unseen = changed or _gradients(trial, names, number, bool(problems))
+        unseen = unseen or _hidden(trial, names, number)
+        remarks += fixed_dtype(trial) if self.differentiable else []
+        return self.verdict(problems + [unseen] * bool(unseen), remarks)
+
+    def verdict(self, problems, remarks=(), line=None):
+        """The `Verdict` on problems (name, example, hint); without any it is right."""
+        sizes = f"in single precision at {shown_sizes(self.sizes)}"
+        cases = f"special cases: {', '.join(self.hidden)}"
+        verified = (f"{' and '.join(self.returns)} {sizes}", "gradients", cases)
+        wrong, right = "Not as the equations say", "All numbers agree with the equations."
+        return judged(self.item, problems, wrong, right, verified, remarks, line)
+
+
+class Trial:
+    """One instance with drawn parameters, one input, and what the learner's code answered."""
+
+    def __init__(self, session, name, spec, sizes=None, seed=0, change=None):
+        self.session, self.name, self.spec, self.seed = session, name, spec, seed
+        self.sizes = {**spec.sizes, **(sizes or {})}
+        self.built = session.ask("build", name=name, values=spec.values(self.sizes))
+        self.error = self.built.get("error")
+        self.parameters = draw(self.built.get("parameters", {}), seed)
+        self.inputs = spec.inputs(self.sizes, torch.Generator().manual_seed(1000 + seed))
+        if change:
+            change(self.parameters, self.inputs)
+        self.outputs = []
+        if not self.error:
+            self.readings = list(spec.read(self))
+            self.set(self.parameters)
+            self.answer = self.call(self.inputs)
+            self.error = self.answer.get("error")
+            self.outputs = self.answer.get("outputs", [])[: len(spec.returns)]
+
+    def again(self, sizes, seed, change=None):
+        """The same class at other sizes, with other values."""
+        return Trial(self.session, self.name, self.spec, sizes, seed, change)
+
+    def set(self, parameters):
+        """Write parameters into the instance."""
+        self.session.ask("set", handle=self.built["handle"], values=parameters)
+
+    def call(self, inputs, **options):
+        """The answer to other inputs."""
+        inputs = self.spec.arranged(inputs, self.built["takes"])
+        named = isinstance(inputs, dict)
+        passed = {"inputs": [], "keywords": inputs} if named else {"inputs": inputs}
+        return self.session.ask("call", handle=self.built["handle"], **passed, **options)
+
+    def weigh(self):
+        """A weight for every number that comes out: gradients of the weighted sum are compared."""
+        return list(draw(dict(enumerate(self.outputs)), seed=3).values())
+
+    def tools(self, reading, parameters=None):
+        """The functions of the bank's formulas, with these parameters."""
+        return self.spec.tools(reading.weights(parameters or self.parameters))
+
+    def expected(self, names, number, parameters=None, inputs=None):
+        """Outputs of the equations with these formulas in double precision; None if there are none.
+
+        number: which of the readings of its parameters is meant.
+        """
+        if number >= len(self.readings):
+            return None
+        tools = self.tools(self.readings[number], parameters)
+        return self.spec.bank.run(names, inputs or doubled(self.inputs), tools)
+
+
+def doubled(inputs):
+    """Inputs in double precision; whole numbers stay."""
+    return [v.double() if v.is_floating_point() else v for v in inputs]
+
+
+def shown_sizes(sizes):
+    """'B = 2, S = 5', in the order of the specification."""
+    return ", ".join(f"{letter} = {size}" for letter, size in sizes.items() if size)
+
+
+def _explain(trial, accepted):
+    """(names, number of the reading) that give the learner's numbers; None if none are known."""
+    bank, count = trial.spec.bank, len(trial.readings)
+    trials = [trial, *(trial.again(trial.sizes, trial.seed + n) for n in (7, 8))]
+    cases = [
+        (doubled(one.inputs), one.outputs, [one.tools(reading) for reading in one.readings])
+        for one in trials
+    ]
+    if count < 3:
+        return bank.explain(cases, bank.sets(accepted), count)
+    found = bank.explain(cases, bank.sets(accepted, most=0), count)
+    aligned = sum(one.aligned() for one in trial.readings)
+    return found or bank.explain(cases, _possible(trial, accepted), aligned)
+
+
+def _possible(trial, accepted):
+    """Sets of names that give the learner's numbers where all gates have equal matrices."""
+    bank, found = trial.spec.bank, set()
+    for same, reading in shared(trial.parameters, trial.readings):
+        trial.set(same)
+        outputs = trial.call(trial.inputs).get("outputs", [])
+        inputs, tools, known = doubled(trial.inputs), trial.tools(reading, same), {}
+        runs = ((n, bank.run(n, inputs, tools, known)) for n in bank.sets(accepted))
+        found |= {names for names, expected in runs if close(expected, outputs)}
+    trial.set(trial.parameters)
+    return sorted(found, key=lambda names: (len(names), sorted(names)))
+
+
+def _gradients(trial, names, number, wrong):
+    """(name, example, hint) if a gradient is not that of the equations, or reaches a part not."""
+    weigh = trial.weigh()
+    answer = trial.call(trial.inputs, weigh=weigh)
+    if "error" in answer:
+        told = exception_verdict(trial.spec.item, answer["error"])
+        return f"{told.mistakes[0]} (in backward)", told.message, told.hint
+    takes, hint = trial.spec.bank.takes, "Is a tensor taken out of the graph (detach, no_grad)?"
+    found = answer["gradients"] | dict(zip(takes, answer["input_gradients"], strict=False))
+    if not trial.spec.differentiable:
+        owners = trial.readings[number].owners
+        parts = {
+            n: [v for m, v in found.items() if m.split(".")[0] == n] for n in (*owners, *takes)
+        }
+        for name, own in parts.items():
+            if not wrong and own and all(value is None for value in own):
+                return f"no gradient for {name}", f"all gradients of {name} are None", hint
+        return None
+    inputs = [v.requires_grad_() for v in doubled(trial.inputs)]
+    leaves = {n: v.double().requires_grad_() for n, v in trial.parameters.items()}
+    outputs = trial.expected(names, number, leaves, inputs)
+    leaves |= zip(takes, inputs, strict=True)
+    pairs = [(o, w) for o, w in zip(outputs, weigh, strict=False) if o.requires_grad]
+    if not pairs or any(one.isnan().any() for one in outputs):
+        return None
+    sum((o * w).sum() for o, w in pairs).backward()
+    for name, leaf in leaves.items():
+        if leaf.grad is not None and leaf.grad.abs().max() > 1e-9:
+            kind = "no gradient" if found[name] is None else "a wrong gradient"
+            mine, yours = leaf.grad, leaf.grad * 0 if found[name] is None else found[name].double()
+            if not torch.allclose(mine, yours, rtol=1e-2, atol=1e-4):
+                shown = f"{name} gets {kind}; expected entries up to {mine.abs().max():.2g}"
+                return f"{kind} for {name}", shown, hint
+    return None
+
+
+def _hidden(first, names, number):
+    """(name, example, hint) of the first case that fails, of those that random inputs hide."""
+    spec = first.spec
+    for n, (title, (change, sizes, hint)) in enumerate(spec.hidden.items(), start=11):
+        trial = first.again(sizes, first.seed + n, change)
+        expected = None if trial.error else trial.expected(names, number)
+        undefined = expected is not None and any(one.isnan().all() for one in expected)
+        if undefined or close(expected, trial.outputs):
+            continue
+        if trial.error:
+            told = exception_verdict(spec.item, trial.error)
+            return f"fails for {title}", f"{told.message}\n{told.counter_example}", told.hint
+        shown = difference(trial, expected) if expected else shown_sizes(trial.sizes)
+        return f"wrong for {title}", shown, hint
+    return None
+
+
+def _raised(trial, accepted):
+    """An exception at unequal sizes: what is it at equal ones, as in the course's own models?"""
+    spec = trial.spec
+    told = exception_verdict(spec.item, trial.error)
+    size = max(spec.sizes.get("D", 0), spec.sizes["H"])
+    again = trial.again({n: size for n, old in spec.sizes.items() if old and n != "B"}, trial.seed)
+    if again.error or not told.attempted or is_empty(again.outputs):
+        return told
+    found = _explain(again, accepted)
+    mistakes = [n for n in spec.bank.mistakes(accepted) if found and n in found[0]]
+    hints = {n: spec.bank.wrong[n].hint for n in mistakes}
+    hints = hints or {"works for equal sizes only": told.hint}
+    problems = [(n, "", hint) for n, hint in hints.items()]
+    problems[0] = (problems[0][0], told.counter_example, problems[0][2])
+    return spec.verdict(problems, [f"At unequal sizes: {told.message}"], told.line)

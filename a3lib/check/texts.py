@@ -1,0 +1,121 @@
+"""Checks of plain functions: Pig Latin, decoder-only tensors, fits, positions, counts."""
+
+from dataclasses import replace
+
+import torch
+
+from a3lib.check.bank_numbers import LINE, OPTIMUM, PARAMETERS, POSITIONS
+from a3lib.check.bank_text import DECODER_TENSORS, PIG_LATIN
+from a3lib.check.functions import FunctionCheck
+
+WORDS = """a i y up my the cat sky try bbc eye yes oak apple young quite quay queen iq string square
+school scheme rhythm squeeze yttrium equal - a- -b well-known up-to-date cat--dog air-conditioned"""
+SIZES = [11_000, 42_000, 93_000, 165_000, 368_000]  # of the models of an isoFLOP profile
+
+
+def _tokens(B, S, T):
+    generator = torch.Generator().manual_seed(B)
+    source, target = (torch.randint(2, 27, (B, n), generator=generator) for n in (S, T))
+    source[:, -1], target[:, -1] = 29, 28  # EOP, EOS
+    return [source, target, 27]
+
+
+def _named(values, names):
+    """Values by the first name of each, in order, then by all the names that people give them."""
+    lists = [one.split() for one in names]
+    first = {one[0]: value for one, value in zip(lists, values, strict=True)}
+    return first | {n: v for one, v in zip(lists, values, strict=True) for n in one}
+
+
+def _encodings(session, name, inputs):
+    """From a function of length and size, or from a class with a method or a forward for it."""
+    names = ("max_seq_len length seq_len max_len L n", "hidden_size d_model H dim d hidden_dim")
+    values = _named(inputs, names)
+    if not session.ask("describe", name=name)["is_class"]:
+        return session.ask("apply", name=name, values=values)
+    made = {"hidden_size": inputs[1], "vocab_size": 5, "num_layers": 1, "opts": None, **values}
+    built = session.ask("build", name=name, values=made)
+    method = "create_positional_encodings"
+    method = method if method in built.get("methods", []) else ""
+    if "error" in built:
+        return built
+    answer = session.ask("call", handle=built["handle"], inputs=inputs[:1], method=method)
+    if "error" in answer:  # a forward that adds the encodings to embeddings (B, length, H)
+        embedded = [torch.zeros(1, *inputs)]
+        answer = session.ask("call", handle=built["handle"], inputs=embedded)
+        answer["outputs"] = [one[0] for one in answer.get("outputs", []) if one.dim() == 3]
+    return answer
+
+
+def _count(session, name, inputs):
+    """A number from a function of any of H, V, D, K, told by the names of its parameters."""
+    names = (
+        "H hidden_size hidden hidden_dim h",
+        "V vocab_size vocab v",
+        "D embedding_size embed_size embed_dim input_size d",
+        "K seq_len num_states num_steps length S k",
+    )
+    return session.ask("apply", name=name, values=_named(inputs[:4], names))
+
+
+RULE = FunctionCheck(
+    "Pig Latin rule",
+    PIG_LATIN,
+    tuple([word] for word in WORDS.split()),
+    ("translation",),
+    most=4,
+)
+TENSORS = FunctionCheck(
+    "decoder-only tensors",
+    DECODER_TENSORS,
+    (_tokens(1, 2, 3), _tokens(2, 4, 3), _tokens(3, 3, 5)),
+    ("input", "target"),
+    lambda session, name, inputs: session.ask("apply", name=name, inputs=[*inputs, False]),
+)
+BEST_SIZE = FunctionCheck(
+    "find_optimal_params",
+    OPTIMUM,
+    (
+        [SIZES[:4], [1.9, 1.2, 0.7, 0.75]],
+        [SIZES, [2.31, 1.42, 1.05, 1.11, 1.64]],
+        [SIZES, [1.0, 0.8, 0.9, 1.3, 2.2]],
+    ),
+    ("coefficients", "optimal size"),
+)
+POWER_LAW = FunctionCheck(
+    "fit_linear_log",
+    LINE,
+    (
+        [[10.0, 1000.0, 5000.0], [3.0, 20.0, 90.0]],
+        [[8e10, 16e10, 32e10, 64e10], [21_000.0, 33_000.0, 40_000.0, 71_000.0]],
+    ),
+    ("slope", "intercept"),
+)
+PLACES = ([1, 4], [3, 4], [4, 6], [7, 8], [60, 10])
+ENCODINGS = FunctionCheck("positional encoding", POSITIONS, PLACES, ("encodings",), _encodings)
+COUNTS = FunctionCheck(
+    "number of parameters", PARAMETERS, (), ("number",), _count, accepted=tuple(PARAMETERS.accepted)
+)
+
+
+def check_parameter_counts(session, name, year=None, seed=0):
+    """`Verdict` on the weights of an LSTM or a GRU as a function of any of H, V, D, K.
+
+    The function's name tells the cell, else both are tried; without D it is H; two numbers are
+    those of the LSTM and of the GRU.
+    """
+    takes = [one.lower() for one in session.ask("describe", name=name).get("takes", [])]
+    told = [gates for cell, gates in {"lstm": 4, "gru": 3}.items() if cell in name.lower()]
+    sizes = [[2, 7, 3, 5], [5, 29, 4, 11], [8, 13, 6, 3]]
+    pair = len(_count(session, name, sizes[0]).get("outputs", [])) == 2
+
+    def one_of(session, name, inputs):
+        answer = _count(session, name, inputs)
+        return {**answer, "outputs": answer["outputs"][4 - inputs[4] :]} if pair else answer
+
+    verdicts = []
+    for gates in [4, 3] if pair else told or [4, 3]:
+        cases = tuple([H, V, H if len(takes) == 1 else D, K, gates] for H, V, D, K in sizes)
+        verdicts.append(replace(COUNTS, cases=cases, ask=one_of)(session, name))
+    verdicts.sort(key=lambda one: (one.right, len(one.mistakes)), reverse=not pair)
+    return verdicts[0]

@@ -1,0 +1,72 @@
+"""What a check says, for the terminal and for the notebook."""
+
+from dataclasses import dataclass
+from html import escape
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one check. `right` is all that a grader needs; the rest explains it."""
+
+    item: str  # what was checked, such as 'GRU cell'
+    right: bool
+    message: str  # one sentence
+    mistakes: tuple = ()  # their names, as in the bank
+    remarks: tuple = ()  # true, but no mistakes
+    counter_example: str = ""  # the smallest input that was found, with numbers
+    hint: str = ""  # where to think next; never the answer
+    verified: tuple = ()  # what was compared and found equal
+    line: int | None = None  # of the learner's code, where it raised
+    attempted: bool = True  # False for a stub that was left as it was
+
+    def __str__(self):
+        lines = [f"{self.item}: {self._state()}. {self.message}"]
+        return "\n".join(lines + [f"  {title}: {text}" for title, text in self._details()])
+
+    def _repr_html_(self):
+        color = {"correct": "#1a7f37", "not attempted": "#6e5494"}.get(self._state(), "#b35900")
+        rows = "".join(
+            f"<dt><b>{escape(title)}</b></dt>"
+            f"<dd style='margin:0 0 .4em 1em;white-space:pre-wrap'>{escape(text)}</dd>"
+            for title, text in self._details()
+        )
+        return (
+            f"<div role='status' style='border-left:.4em solid {color};padding:.2em .8em'>"
+            f"<p><b>{escape(self.item)}: {self._state()}.</b> {escape(self.message)}</p>"
+            f"<dl style='margin:0'>{rows}</dl></div>"
+        )
+
+    def _state(self):
+        right = "correct" if self.right else "not correct"
+        return right if self.attempted else "not attempted"
+
+    def _details(self):
+        details = {
+            "Named": "; ".join(self.mistakes),
+            "Smallest example": self.counter_example,
+            "Think about": self.hint,
+            "Verified": "; ".join(self.verified),
+            "Remark": "\n".join(self.remarks),
+        }
+        return [(title, text) for title, text in details.items() if text]
+
+
+def judged(item, problems, wrong, right, verified=(), remarks=(), line=None):
+    """The verdict on problems (name, example, hint); wrong and right begin and are its message."""
+    names = tuple(name for name, _, _ in problems)
+    return Verdict(
+        item,
+        not problems,
+        f"{wrong}: {', and '.join(names)}." if problems else right,
+        mistakes=names,
+        remarks=tuple(remarks),
+        counter_example="\n".join(shown for _, shown, _ in problems if shown),
+        hint=" ".join(dict.fromkeys(hint for _, _, hint in problems)),
+        verified=() if problems else tuple(verified),
+        line=line,
+    )
+
+
+def not_attempted(item):
+    """The verdict on a stub."""
+    return Verdict(item, False, "The stub is as it was given.", attempted=False)

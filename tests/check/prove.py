@@ -1,0 +1,167 @@
+"""What the checks can do, measured: `python tests/check/prove.py [--seeds N] [--pairs N]`.
+
+Writes tests/check/proof.md: per item the variants caught and named, pairs of them, right answers
+accepted over many seeds, and mutants of right answers killed or shown to be equivalent.
+"""
+
+import argparse
+import datetime
+import random
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import rewrites
+import torch
+from bank_submissions import SPECS, accepted, pairs, verdict_on
+from mutants import mutants
+
+from a3lib import check
+from a3lib.check.runner import Runner
+from a3lib.common import written_by_rename
+
+TITLES = (
+    "| item | variants | caught | named | pairs | caught | both named | same numbers as others "
+    "| right answers | checks | passed | mutants | killed | equivalent |"
+)
+TABLE = Path(__file__).with_name("proof.md")
+REFERENCES = {  # item -> (a right answer, what of it is mutated)
+    "gru_cell": (rewrites.SixLayers, "forward"),
+    "lstm_cell": (rewrites.FusedLSTM, "forward"),
+    "additive_attention": (rewrites.Additive, "forward"),
+    "scaled_dot_attention": (rewrites.OneFunction, "forward"),
+    "causal_attention": (rewrites.MaskedFill, "forward"),
+    "rnn_attention_decoder": (rewrites.EmbeddingThenContext, "forward"),
+    "transformer_decoder": (rewrites.HandoutLoop, "forward"),
+    "decoder_only_tensors": (rewrites.by_concatenation, ""),
+    "find_optimal_params": (rewrites.vertex, ""),
+    "fit_linear_log": (rewrites.polyfit, ""),
+    "positional_encoding": (rewrites.with_log, ""),
+    "pig_latin": (rewrites.with_loops, ""),
+    "parameter_counts": (rewrites.lstm_parameters, ""),
+    "freezing": (rewrites.by_name, ""),
+}
+
+
+def variants(item):
+    """(how many, caught, named)."""
+    names = [n for n in SPECS[item].bank.mistakes() if n not in accepted(item)]
+    verdicts = [verdict_on(item, [name]) for name in names]
+    named = sum(name in one.mistakes for name, one in zip(names, verdicts, strict=True))
+    return len(names), sum(not one.right for one in verdicts), named
+
+
+def two(item, most):
+    """(pairs tried, caught, both named, told by fewer or other mistakes with the same numbers)."""
+    found = sorted(map(sorted, pairs(item)))
+    tried = random.Random(item).sample(found, min(most, len(found)))
+    verdicts = [verdict_on(item, pair) for pair in tried]
+    named = sum(set(p) <= set(one.mistakes) for p, one in zip(tried, verdicts, strict=True))
+    known = [set(one.mistakes) & set(SPECS[item].bank.wrong) for one in verdicts]
+    caught = sum(not one.right for one in verdicts)
+    return len(tried), caught, named, sum(map(bool, known)) - named
+
+
+def right(item, seeds):
+    """(right answers, checks, checks that were passed)."""
+    found = rewrites.RIGHT.get(item, [])
+    if item == "sentence_classifier":
+        found = [(one, {}) for one in rewrites.classifiers()]
+    passed = [
+        getattr(check, item)(one, seed=seed, **options).right
+        for one, options in found
+        for seed in range(seeds)
+    ]
+    return len(found), len(passed), sum(passed)
+
+
+def killed(item):
+    """(mutants, killed, equivalent, the others)."""
+    answer, method = REFERENCES[item]
+    counts, alive = [0, 0, 0], []
+    for what, function in mutants(getattr(answer, method) if method else answer):
+        mutant = type("Mutant", (answer,), {method: function}) if method else function
+        counts[0] += 1
+        if not getattr(check, item)(mutant).right:
+            counts[1] += 1
+        elif equivalent(item, answer, mutant):
+            counts[2] += 1
+        else:
+            alive.append(what)
+    return (*counts, alive)
+
+
+def equivalent(item, answer, mutant):
+    """Whether two submissions give the same numbers for 20 other seeds, asked in the same way."""
+    return all(_recorded(item, answer, seed) == _recorded(item, mutant, seed) for seed in range(20))
+
+
+def _recorded(item, learned, seed):
+    """All outputs that a check sees, rounded."""
+    outputs = []
+
+    class Recorder(Runner):
+        def ask(self, operation, **arguments):
+            answer = super().ask(operation, **arguments)
+            outputs.append(_rounded(answer.get("outputs", answer.get("trainable"))))
+            return answer
+
+    check.ITEMS[item][1](Recorder({"Learned": learned}), "Learned", seed=100 + seed)
+    return outputs
+
+
+def _rounded(value):
+    if isinstance(value, torch.Tensor):
+        return [round(v, 4) for v in value.double().flatten().tolist()], value.shape
+    if isinstance(value, list):
+        return list(map(_rounded, value))
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def text(rows, alive, how):
+    """The table and what its columns mean."""
+    table = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+    left = "\n".join(alive) or "* none"
+    return f"""# What the checks can do
+
+{datetime.date.today()}, torch {torch.__version__}, {how}.
+
+{TITLES}
+{"|---" * 14}|
+{table}
+
+Same numbers as others: one of the two has no effect beside the other one, or another mistake or pair
+gives the same outputs, and that one is named. Right answers that several rows share are counted in the
+first of them. Equivalent: the outputs are the same in 20 further runs of the check. A decoder's further
+outputs (attention maps) are not judged, and [key; query] is as right as [query; key].
+
+Mutants that are neither killed nor equivalent:
+{left}
+"""
+
+
+def main(arguments=None):
+    """Measures, writes the table, and says where it is."""
+    command = argparse.ArgumentParser("python tests/check/prove.py", description=__doc__)
+    command.add_argument("--seeds", type=int, default=1000, help="per right answer")
+    command.add_argument("--pairs", type=int, default=300, help="per item")
+    options = command.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    start, rows, alive = time.process_time(), [], []
+    how = f"`python tests/check/prove.py --seeds {options.seeds} --pairs {options.pairs}`"
+    for item in [*SPECS, "freezing"]:
+        cells = [*variants(item), *two(item, options.pairs)] if item in SPECS else [""] * 7
+        cells += right(item, 10 if item == "freezing" else options.seeds)
+        mutated = killed(item) if item in REFERENCES else ("", "", "", [])
+        alive += [f"* {item}: `{what}`" for what in mutated[3]]
+        rows.append([item, *cells, *mutated[:3]])
+        with written_by_rename(TABLE) as part:
+            seconds = f"{time.process_time() - start:.0f} s of one core"
+            part.write_text(text(rows, alive, f"{seconds}; made by {how}"), encoding="utf-8")
+    sys.stdout.write(f"{TABLE}\n")
+
+
+if __name__ == "__main__":
+    main()
