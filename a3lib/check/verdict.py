@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """The outcome of one check. `right` is all that a grader needs; the rest explains it."""
 
@@ -22,6 +22,8 @@ class Verdict:
     def __str__(self):
         lines = [f"{self.item}: {self._state()}. {self.message}"]
         return "\n".join(lines + [f"  {title}: {text}" for title, text in self._details()])
+
+    __repr__ = __str__  # what a notebook shows where there is no HTML
 
     def _repr_html_(self):
         color = {"correct": "#1a7f37", "not attempted": "#6e5494"}.get(self._state(), "#b35900")
