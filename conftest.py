@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-LAST = ("tests/remeasured", "tests/benchmarks", "tests/browser", "notebooks")  # in this order, after everything else
+LAST = (
+    "tests/remeasured",
+    "tests/benchmarks",
+    "tests/browser",
+    "notebooks",
+)  # in this order, after everything else
 
 
 def pytest_configure(config):
@@ -18,6 +23,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     def rank(item):
         place = item.path.relative_to(ROOT).as_posix()
-        return next((n for n, folder in enumerate(LAST, start=1) if place.startswith(folder + "/")), 0)
+        return next(
+            (n for n, folder in enumerate(LAST, start=1) if place.startswith(folder + "/")), 0
+        )
 
     items.sort(key=rank)

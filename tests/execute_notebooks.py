@@ -24,7 +24,9 @@ def measured_claims(notebook):
     found = {}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            for name, verdict, measured in ROW.findall(output.get("data", {}).get("text/plain", "")):
+            for name, verdict, measured in ROW.findall(
+                output.get("data", {}).get("text/plain", "")
+            ):
                 assert found.setdefault(name, (verdict, measured)) == (verdict, measured), name
     return found
 
@@ -68,7 +70,9 @@ def execute(path, with_citations=False):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="+")
-    parser.add_argument("--cite", action="store_true", help="write what was measured into the citations")
+    parser.add_argument(
+        "--cite", action="store_true", help="write what was measured into the citations"
+    )
     arguments = parser.parse_args()
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", A3_WEIGHTS="offline")
     for name in arguments.notebooks:

@@ -63,7 +63,9 @@ def draw(lines, seed):
 if __name__ == "__main__":
     share = Path(sys.argv[1], "usr")
     austen = [
-        line for text in novels(share / "lib/R/site-library/janeaustenr/data/Rdata.rdb") for line in paragraphs(text)
+        line
+        for text in novels(share / "lib/R/site-library/janeaustenr/data/Rdata.rdb")
+        for line in paragraphs(text)
     ]
     metamath = comments((share / "share/metamath/databases/set.mm").read_text(encoding="utf8"))
     TARGET.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,11 @@ def set_address(root, url):
         raise ValueError(f"{url!r} is not an https address, such as https://github.com/you/a3")
     root, changed = Path(root), []
     pyproject = root / "pyproject.toml"
-    new = {pyproject: _PLACE.sub(lambda _: f'repository = "{url}"', pyproject.read_text(encoding="utf8"))}
+    new = {
+        pyproject: _PLACE.sub(
+            lambda _: f'repository = "{url}"', pyproject.read_text(encoding="utf8")
+        )
+    }
     new[root / "README.md"] = with_address((root / "README.md").read_text(encoding="utf8"), url)
     for path in sorted(root.glob("notebooks/*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf8"))
@@ -61,7 +65,9 @@ def set_address(root, url):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python tests/set_address.py", description="set the project's public address")
+    parser = argparse.ArgumentParser(
+        prog="python tests/set_address.py", description="set the project's public address"
+    )
     parser.add_argument("url", help="https address of the repository; '' for unknown")
     parser.add_argument("--root", default=".", help="the checkout (default: this folder)")
     options = parser.parse_args()

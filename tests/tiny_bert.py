@@ -5,15 +5,36 @@ import torch
 from a3lib.bert.arithmetic import SIGNS, TENS, UNITS
 from a3lib.pretrained.encoders import Encoder
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *UNITS, *TENS, *SIGNS, "the", "of", "is", "a", "."]
-SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *UNITS,
+    *TENS,
+    *SIGNS,
+    "the",
+    "of",
+    "is",
+    "a",
+    ".",
+]
+SIZES = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 
 
 def tiny_encoder(seed=0, dropout=0.1):
     """An untrained `Encoder`."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    tokenizer = BertTokenizerFast(vocab={word: number for number, word in enumerate(WORDS)}, model_max_length=32)
+    tokenizer = BertTokenizerFast(
+        vocab={word: number for number, word in enumerate(WORDS)}, model_max_length=32
+    )
     config = BertConfig(
         vocab_size=len(WORDS),
         max_position_embeddings=32,
@@ -31,7 +52,7 @@ def tiny_roberta(folder):
     from transformers import RobertaConfig, RobertaForMaskedLM
 
     torch.manual_seed(0)
-    RobertaForMaskedLM(RobertaConfig(vocab_size=len(WORDS), max_position_embeddings=34, **SIZES)).save_pretrained(
-        folder
-    )
+    RobertaForMaskedLM(
+        RobertaConfig(vocab_size=len(WORDS), max_position_embeddings=34, **SIZES)
+    ).save_pretrained(folder)
     return folder

@@ -97,12 +97,12 @@ ADDITIVE_ATTENTION = _attention(
 SCALED_DOT_ATTENTION = _attention(
     "scaled dot-product attention",
     SCALED_DOT,
-    (2, 5, 3, 4),
+    (2, 5, 3, 6),
     hidden={
         "one query": ({"K": 1}, _ONE),
         "one key": ({"S": 1}, _ONE),
         "queries of two dimensions (B, H)": ({"K": 0}, _PROMISED),
-        "other sizes": ({"B": 3, "S": 2, "K": 4, "H": 6}, _FIXED),
+        "other sizes": ({"B": 3, "S": 2, "K": 4, "H": 5}, _FIXED),
     },
     properties=(softmax_axis,),
     smallest={"S": 2},
@@ -111,10 +111,11 @@ SCALED_DOT_ATTENTION = _attention(
 CAUSAL_ATTENTION = _attention(
     "causal attention",
     CAUSAL,
-    (2, 4, 4, 3),
+    (2, 4, 4, 10),
     hidden={
         "one query and one key": ({"S": 1, "K": 1}, _ONE),
         "other sizes": ({"B": 3, "S": 6, "K": 6, "H": 4}, _FIXED),
+        "40 places": ({"B": 1, "S": 40, "K": 40, "H": 1}, _FIXED),
     },
     properties=(is_causal, softmax_axis),
     smallest={"S": 2, "K": 2},

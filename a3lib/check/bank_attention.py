@@ -37,8 +37,8 @@ TOOLS = {
 }
 TRANSPOSED = "weights returned transposed"
 LAYOUT = {
-    TRANSPOSED: "Your weights are (B, queries, keys), as this year's stub invites; elsewhere in "
-    "the course they are (B, keys, queries)."
+    TRANSPOSED: "Your weights are (B, queries, keys), as the stubs of some years invite; elsewhere "
+    "in the course they are (B, keys, queries)."
 }
 
 _INPUTS = """
@@ -102,6 +102,7 @@ products = k @ T(q)  # Does view move numbers, or does it only rename sizes?
 scores = products / sqrt(k.shape[2])  # How large is a product of two random vectors of length H?
   not scaled by 1 / sqrt(H) | products
   divided by H, not by its root | products / k.shape[2]
+  root of H rounded down | products / int(sqrt(k.shape[2]))
   multiplied by sqrt(H), not divided | products * sqrt(k.shape[2])
   multiplied by H, not divided by its root | products * k.shape[2]
   scaled by the root of the number of keys, not of H | products / sqrt(products.shape[1])
@@ -144,6 +145,7 @@ masked = hide(scores, later(scores))  # Number the places: which keys may query 
   hidden scores set to zero, and triangles exchanged | fill(scores, earlier(scores), 0.0)
   hidden scores set to zero, with the diagonal | fill(scores, later(scores, 0), 0.0)
   mask of the wrong sign: plus infinity | fill(scores, later(scores), 1e7)
+  mask of the wrong sign, added | (scores.float() + 1e7 * later(scores).float()).double()
   mask in place of the scores | hide(0 * scores, later(scores))
   zeros and ones as the mask that is added | scores - later(scores).double()
   scores multiplied by minus infinity | -1e7 * scores * later(scores).double()

@@ -21,6 +21,7 @@ def _gate(letter, name, others, more=()):
         "sees no input": f"sigmoid({h})",
         "of a product, not of a sum": f"sigmoid({x} * {h})",
         "with a sigmoid of each part, not of the sum": f"sigmoid({x}) + sigmoid({h})",
+        "with a sigmoid of the input's part only": f"sigmoid({x}) + {h}",
         "reads the state with the input's layer": f"sigmoid({x} + Wi{letter}(h))",
         "reads the input with the state's layer": f"sigmoid(Wh{letter}(x) + {h})",
         "has its two layers exchanged": f"sigmoid(Wh{letter}(x) + Wi{letter}(h))",
@@ -70,6 +71,7 @@ s = Wih(x) + Whh(r * h)  # Which layers does the candidate read with, and what d
   reset gate added, after the product | Wih(x) + Whh(h) + r
   reset gate applied twice | Wih(x) + r * Whh(r * h)
   reset gate in the state's place | Wih(x) + Whh(r)
+  state's layer on the reset gate, not on the product | Wih(x) + Whh(r) * h
   state not projected in the candidate | Wih(x) + r * h
   candidate sees no state | Wih(x)
   candidate sees no input | Whh(r * h)
@@ -84,6 +86,7 @@ g = tanh(s)  # In which range does the candidate lie, and may it be negative?
   candidate with two tanh | tanh(tanh(s))
   candidate with a tanh of each part | tanh(Wih(x)) + tanh(Whh(r * h))
   candidate with tanh on the state's part only | Wih(x) + tanh(Whh(r * h))
+  candidate with tanh on the input's part only | tanh(Wih(x)) + Whh(r * h)
 new = (1 - z) * h + z * g  # Let z be 1, then 0: which of old state and candidate should remain?
   update gate reversed (PyTorch's z) | z * h + (1 - z) * g
   old state dropped | z * g
@@ -106,7 +109,8 @@ outputs = [new]  # What follows the last sum?
     {
         RESET_AFTER: "Your reset gate acts after the matrix product, as in the hand-out of 27 "
         "February 2022 and in PyTorch; in that of 16 March 2022 it acts before. Both are right.",
-        REVERSED: "Your z weighs the old state, as in PyTorch and the hand-outs of 2019 and 2020.",
+        REVERSED: "Your z weighs the old state, as in PyTorch and the hand-outs of 2019 and 2020 "
+        "(year=2019), where it is right.",
     },
 )
 

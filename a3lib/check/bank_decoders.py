@@ -75,7 +75,9 @@ shown = torch.stack(logits, 1)  # At which step is each symbol predicted?
 {_OUTPUT}"""
 REMARKS = {CONTEXT_FIRST: "The context stands before the embedding: the cell's columns change."}
 RNN_GRU = Bank("inputs annotations hidden_init", _RNN, TOOLS, REMARKS, _steps)
-RNN_LSTM = Bank("inputs annotations hidden_init cell_init", _RNN, TOOLS, REMARKS, _steps)
+_LOST = "  cell not passed on | rnn(torch.cat(joined, 1), state[0], first[1])"
+_WITH_CELL = _RNN.replace("read = ", f"{_LOST}\nread = ")
+RNN_LSTM = Bank("inputs annotations hidden_init cell_init", _WITH_CELL, TOOLS, REMARKS, _steps)
 
 
 def _blocks(environment, run):
@@ -105,6 +107,7 @@ given = x  # What does layer 1 read?
   every layer reads the embedding | first
   positional encoding added in every layer | x + (layer > 0) * positions(inputs.shape[1])
 looked = own(n, given, given, given)  # Who asks, who answers, and who must not see what?
+  the first layer's self-attention in every layer | own(0, given, given, given)
   self-attention missing | 0 * given
   self-attention asked with the embedding | own(n, first, given, given)
   self-attention's keys and values from the embedding | own(n, given, first, first)
@@ -120,6 +123,7 @@ both = given + looked  # What passes the self-attention by?
 """
 _SOURCE = """
 seen = cross(n, both, annotations, annotations)  # Who asks the source, and what has it seen?
+  the first layer's encoder attention in every layer | cross(0, both, annotations, annotations)
   encoder attention missing | 0 * both
   encoder attention looks at the target itself | cross(n, both, both, both)
   encoder attention asked with the input of the block | cross(n, given, annotations, annotations)
@@ -137,6 +141,7 @@ all = both + seen  # What passes the encoder attention by?
 """
 _MLP = """
 made = all + mlp(n, all)  # What does the MLP read, and what passes it by?
+  the first layer's MLP in every layer | all + mlp(0, all)
   no residual after the MLP | mlp(n, all)
   MLP missing | all
   MLP twice | all + mlp(n, mlp(n, all))

@@ -179,8 +179,5 @@ def check_freezing(session, name, year=None, seed=0):
     mistakes += ["gradients are switched off for all that follows"] * answer["blocked"]
     shown = f"trainable: {', '.join(answer['trainable']) or 'none'}"
     problems = [(name, shown * (n == 0), _HINT) for n, name in enumerate(mistakes)]
-    wrong, right = (
-        "Not only the classifier is left to train",
-        "Only the classifier is left to train.",
-    )
-    return judged("freezing", problems, wrong, right, ["requires_grad of every parameter"])
+    told = ("Not only the classifier is left to train", "Only the classifier is left to train.")
+    return judged("freezing", problems, *told, ["requires_grad of every parameter"])

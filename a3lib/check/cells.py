@@ -22,6 +22,14 @@ def _zero_states(parameters, inputs):
         state.zero_()
 
 
+def _without_bias(reading, gates):
+    """(name, example, hint) where a gate has no bias."""
+    biased = {role[1:] for role in reading if role[0] in "pq"}
+    name = "a gate without bias" if biased else "no bias in any gate"
+    hint = "Which terms has each gate, beside those with x and h?"
+    return None if biased >= set(gates) else (name, "", hint)
+
+
 def _cell(item, bank, gates, returns, **more):
     def inputs(sizes, generator):
         widths = [sizes["D"]] + [sizes["H"]] * len(returns)
@@ -36,6 +44,7 @@ def _cell(item, bank, gates, returns, **more):
         returns=returns,
         read=lambda trial: cell_readings(trial.built["parameters"], trial.sizes, gates),
         tools=_layers,
+        lacks=lambda reading: _without_bias(reading, gates),
         hidden={
             "a batch of one": (None, {"B": 1}, "Is a dimension of size one removed (squeeze)?"),
             "a zero state": (_zero_states, {}, "Which term remains when h_prev is zero?"),

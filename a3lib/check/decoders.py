@@ -1,5 +1,7 @@
 """Checks of the decoders: their wiring, with the learner's own parts."""
 
+import re
+
 import torch
 
 from a3lib.check.bank_decoders import CONTEXT_FIRST, DECODER, DECODER_ONLY, RNN_GRU, RNN_LSTM
@@ -7,15 +9,29 @@ from a3lib.check.modules import ModuleCheck
 from a3lib.check.weights import Reading
 
 V = 7  # symbols of the checked decoders
-PARTS = {
-    "embedding": ("embedding", "embed", "emb"),
-    "out": ("out", "fc_out", "fc", "output", "linear"),
-    "attention": ("attention", "attn"),
-    "rnn": ("rnn", "gru", "lstm", "cell"),
-    "own": ("self_attentions.{}", "blocks.{}.attention"),
-    "cross": ("encoder_attentions.{}", "blocks.{}.cross"),
-    "mlp": ("attention_mlps.{}", "blocks.{}.mlp"),
+PARTS = {  # role -> what its name contains
+    "embedding": r"^(?!pos)\w*emb",
+    "attention": r"att",
+    "rnn": r"rnn|gru|lstm|cell",
+    "out": r"out|fc|linear|proj|head|vocab",
 }
+IN_LAYERS = {
+    "cross": r"(^|_)(cross|enc|src|source|memory)",
+    "mlp": r"mlp|ff|feed|fc|linear",
+    "own": r"self|causal|mask|att",
+}
+
+
+def parts_of(children):
+    """Role -> name of the first child that it fits, {} standing for the number of its layer."""
+    found = {}
+    for child in children:
+        layer = re.fullmatch(r"(\w+)\.0(?:\.([A-Za-z]\w*))?", child)
+        rules, name = (IN_LAYERS, layer[2] or layer[1]) if layer else (PARTS, child)
+        if layer or "." not in child:
+            fits = (role for role, rule in rules.items() if re.search(rule, name.lower()))
+            found.setdefault(next(fits, ""), child.replace(".0", ".{}", 1))
+    return found
 
 
 class Parts(Reading):
@@ -39,12 +55,18 @@ class Parts(Reading):
             "rnn": lambda *inputs: self.call(self["rnn"], *inputs),
             "own": lambda layer, *inputs: self.call(self["own"].format(layer), *inputs)[0],
             "cross": lambda layer, *inputs: self.call(self["cross"].format(layer), *inputs)[0],
-            "mlp": lambda layer, x: self.call(self["mlp"].format(layer), x)[0],
+            "mlp": self.mlp,
             "positions": self.positions,
             "layers": self.trial.sizes.get("L"),
             "states": len(self.trial.inputs) - 2,
             "H": self.trial.sizes["H"],
         }
+
+    def mlp(self, layer, x):
+        """An MLP's output; one that is a single layer has its ReLU in the decoder's forward."""
+        path = self["mlp"].format(layer)
+        output = self.call(path, x)[0]
+        return output.relu() if path + ".weight" in self.trial.parameters else output
 
     def positions(self, length):
         """(length, H) as the learner's class makes them: they have a check of their own."""
@@ -54,16 +76,12 @@ class Parts(Reading):
 
     def call(self, path, *inputs, **options):
         """Outputs of a part."""
-        inputs = [v.float() if _is_double(v) else v for v in inputs]
+        inputs = [v.float() if torch.is_tensor(v) and v.is_floating_point() else v for v in inputs]
         handle = self.trial.built["handle"]
         answer = self.trial.session.ask("call", handle=handle, inputs=inputs, path=path, **options)
         if "error" in answer:
             raise ValueError(answer["error"]["message"])
         return answer["outputs"]
-
-
-def _is_double(value):
-    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _inputs(sizes, generator):
@@ -84,11 +102,8 @@ def _arranged(inputs, takes):
 
 def _decoder(item, bank, needed, **sizes):
     def read(trial):
-        children = trial.built["children"]
-        found = {
-            role: next((n for n in PARTS[role] if n.format(0) in children), None) for role in needed
-        }
-        return [Parts(trial, found)] if all(found.values()) else []
+        found = parts_of(trial.built["children"])
+        return [Parts(trial, {n: found[n] for n in needed})] if set(needed) <= set(found) else []
 
     squeezed = "Is a dimension of size one removed (squeeze)?"
     return ModuleCheck(

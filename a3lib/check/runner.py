@@ -1,25 +1,19 @@
 """Operations on a learner's objects: build, set, call; every answer is plain data.
 
-Stand-alone on purpose (standard library, torch, numpy): the grader runs this text in a child
-process that cannot see the rest of the package. Nothing is judged here. Code that asks for a GPU
-gets the CPU, `to_var` and `opts` exist, prints are counted and dropped, and an exception of the
-learner's code is an answer: its type, message and line, and the shapes at that line.
+Stand-alone on purpose (standard library, torch, numpy and `workspace`): the grader runs this text
+in a child process that cannot see the rest of the package. Nothing is judged here.
 """
 
 import contextlib
 import inspect
-import io
-import linecache
-import math
-import signal
-import threading
 import time
 import types
 
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
+
+from a3lib.check.workspace import CPU, SUPPLIED, Sink, alarm, names_supplied, raised, seeded
 
 SECONDS = 20  # for one operation, where the system has alarms: a check takes less than two
 
@@ -34,12 +28,12 @@ class Runner:
         """The operation's answer, a dictionary; {'error': ...} where the learner's code raised."""
         if "config" in {*arguments, *(arguments.get("values") or {})}:
             _bert()  # its import takes seconds that are not the learner's
-        prints, start = _Sink(), time.monotonic()
+        prints, start = Sink(), time.monotonic()
         try:
-            with contextlib.redirect_stdout(prints), _names(self.objects), _alarm(SECONDS):
+            with contextlib.redirect_stdout(prints), names_supplied(self.objects), alarm(SECONDS):
                 answer = getattr(self, "do_" + operation)(**arguments)
         except Exception as error:
-            answer = {"error": _told(error, self.objects)}
+            answer = {"error": raised(error, self.objects)}
         answer |= {"printed": prints.written, "seconds": time.monotonic() - start}
         return answer
 
@@ -50,7 +44,7 @@ class Runner:
 
     def do_build(self, name, values, seed=0):
         """An instance, its constructor given those `values` that it names, else the first ones."""
-        with _seeded(seed), _CPU():
+        with seeded(seed), CPU():
             positional, keywords = _fit(self.objects[name], values)
             made = self.objects[name](*positional, **keywords)
         if "config" in values:
@@ -108,7 +102,7 @@ class Runner:
         if not nested:
             model.classifier = nn.Linear(model.config.hidden_size, model.config.num_labels)
         before = {n: p.detach().clone() for n, p in model.named_parameters()}
-        with _CPU():
+        with CPU():
             given = self.objects[name](model)
         after = dict((given if isinstance(given, nn.Module) else model).named_parameters())
         blocked = not torch.is_grad_enabled()
@@ -127,7 +121,7 @@ class Runner:
         before = [v.detach().clone() if isinstance(v, torch.Tensor) else v for v in passed]
         for parameter in parameters.values():
             parameter.grad = None
-        with _seeded(seed), _CPU():
+        with seeded(seed), CPU():
             output = target(*passed, **{n: _given(v) for n, v in keywords.items()})
         if isinstance(output, dict) and "logits" in output:  # of a class of transformers
             output = tuple(output[n] for n in ("logits", "loss") if n in output)
@@ -196,9 +190,9 @@ def _fit(target, values):
     """(positional, keywords) for a callable: by name where all its names are known."""
     if "config" in values:
         values = {**values, "config": _bert()[0](**values["config"])}
-    names = _parameters(target, required=True)
-    if set(names) <= set(values):
-        return [], {n: values[n] for n in _parameters(target) if n in values}
+    names, known = _parameters(target, required=True), {**values, "opts": SUPPLIED["opts"]}
+    if set(names) <= set(known):
+        return [], {n: known[n] for n in _parameters(target) if n in known}
     return list(values.values())[: len(names)], {}
 
 
@@ -230,108 +224,3 @@ def _is_loose(value):
     if isinstance(value, (list, tuple)):
         return any(_is_loose(one) or isinstance(one, nn.Module) for one in value)
     return isinstance(value, torch.Tensor) and value.requires_grad
-
-
-class _CPU(TorchFunctionMode):
-    """`.cuda()`, `.to('cuda')` and `device='cuda'` stay on the CPU."""
-
-    def __torch_function__(self, function, kinds, args=(), kwargs=None):
-        if function is torch.Tensor.cuda:
-            return args[0]
-        args = [torch.device("cpu") if _is_cuda(one) else one for one in args]
-        kwargs = {n: "cpu" if _is_cuda(one) else one for n, one in (kwargs or {}).items()}
-        return function(*args, **kwargs)
-
-
-def _is_cuda(value):
-    return isinstance(value, (str, torch.device)) and str(value).startswith("cuda")
-
-
-class _Sink(io.TextIOBase):
-    """Counts what is printed and keeps nothing."""
-
-    written = 0
-
-    def write(self, text):
-        self.written += len(text)
-        return len(text)
-
-
-class _Options:
-    """The hand-out's `opts`: any attribute, none of them true."""
-
-    def __getattr__(self, name):
-        return False
-
-
-_SUPPLIED = {"torch": torch, "nn": nn, "F": nn.functional, "np": np, "math": math}
-_SUPPLIED |= {"to_var": lambda tensor, cuda=False: tensor, "opts": _Options()}
-
-
-@contextlib.contextmanager
-def _seeded(seed):
-    """Random numbers from this seed; the notebook's own go on as if nothing was drawn."""
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed also prepares GPUs: slow
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-
-
-@contextlib.contextmanager
-def _names(objects):
-    """The hand-out's names exist where the learner's code looks for them, while it runs."""
-    spaces = {id(f.__globals__): f.__globals__ for f in _functions(objects)}
-    added = [(space, n) for space in spaces.values() for n in _SUPPLIED if n not in space]
-    for space, name in added:
-        space[name] = _SUPPLIED[name]
-    try:
-        yield
-    finally:
-        for space, name in added:
-            space.pop(name, None)
-
-
-def _functions(objects):
-    """All functions of the learner's objects."""
-    for thing in objects.values():
-        members = vars(thing).values() if inspect.isclass(thing) else [thing]
-        yield from (one for one in members if isinstance(one, types.FunctionType))
-
-
-@contextlib.contextmanager
-def _alarm(seconds):
-    """TimeoutError after that many seconds, where the system has alarms (not on Windows)."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(number, frame):
-        raise TimeoutError(f"it ran longer than {seconds} seconds")
-
-    old = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-
-
-def _told(error, objects):
-    """An exception as data, at the deepest line that is the learner's."""
-    files = {f.__code__.co_filename for f in _functions(objects)}
-    told = {"type": type(error).__name__, "message": str(error)[:500], "line": None, "text": ""}
-    step, frames = error.__traceback__, []
-    while step:
-        frames.append((step.tb_frame, step.tb_lineno))
-        step = step.tb_next
-    own = [(f, line) for f, line in frames if f.f_code.co_filename in files]
-    if own:
-        frame, told["line"] = own[-1]
-        told["file"] = frame.f_code.co_filename
-        told["text"] = linecache.getline(frame.f_code.co_filename, told["line"]).strip()
-        shapes = {n: v for n, v in frame.f_locals.items() if isinstance(v, torch.Tensor)}
-        told["shapes"] = {n: list(v.shape) for n, v in shapes.items()}
-    return told

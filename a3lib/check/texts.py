@@ -33,7 +33,7 @@ def _encodings(session, name, inputs):
     values = _named(inputs, names)
     if not session.ask("describe", name=name)["is_class"]:
         return session.ask("apply", name=name, values=values)
-    made = {"hidden_size": inputs[1], "vocab_size": 5, "num_layers": 1, "opts": None, **values}
+    made = {"hidden_size": inputs[1], "vocab_size": 5, "num_layers": 1, **values}
     built = session.ask("build", name=name, values=made)
     method = "create_positional_encodings"
     method = method if method in built.get("methods", []) else ""

@@ -41,7 +41,9 @@ def gradients(model, batch, forward=None, precision=None):
     def update():
         model.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision is not None):
-            logits = (model if forward is None else forward)(batch.source, batch.prefix, batch.source_mask)
+            logits = (model if forward is None else forward)(
+                batch.source, batch.prefix, batch.source_mask
+            )
         token_loss(logits.float(), batch.target).backward()
 
     return update

@@ -394,6 +394,15 @@ class LibraryAttention(nn.Module):
 
 
 @right("scaled_dot_attention")
+class WithoutOutputProjection(LibraryAttention):
+    def __init__(self, hidden_size):
+        super().__init__(hidden_size)
+        self.inner.out_proj.weight.data = torch.eye(hidden_size)
+        for parameter in self.inner.out_proj.parameters():
+            parameter.requires_grad = False
+
+
+@right("scaled_dot_attention")
 class OtherNames(nn.Module):
     def __init__(self, hidden_size):
         super().__init__()
@@ -634,6 +643,37 @@ class Alone(Blocks):
         return self.out(contexts), weights
 
 
+class OneBlock(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.masked_attn, self.cross_attn = MaskedFill(size), ScaledDot(size)
+        self.ff = nn.Linear(size, size)
+
+    def forward(self, x, source):
+        x = x + self.masked_attn(x, x, x)[0]
+        x = x + self.cross_attn(x, source, source)[0]
+        return x + F.relu(self.ff(x))
+
+
+@right("transformer_decoder")
+class BlockModules(nn.Module):
+    def __init__(self, vocab_size, hidden_size, num_layers):
+        super().__init__()
+        self.token_embeddings = nn.Embedding(vocab_size, hidden_size)
+        self.layers = nn.ModuleList([OneBlock(hidden_size) for _ in range(num_layers)])
+        self.fc_out = nn.Linear(hidden_size, vocab_size)
+        self.hidden_size = hidden_size
+
+    create_positional_encodings = Blocks.create_positional_encodings
+
+    def forward(self, inputs, annotations, hidden_init):
+        places = self.create_positional_encodings(inputs.shape[1])
+        x = self.token_embeddings(inputs) + places
+        for layer in self.layers:
+            x = layer(x, annotations)
+        return self.fc_out(x), None
+
+
 # --- functions
 
 
@@ -697,6 +737,17 @@ class AddedToEmbeddings(nn.Module):
 
     def forward(self, x):
         return x + self.pe[:, : x.size(1)]
+
+
+@right("positional_encoding")
+class EncoderWithOptions(Blocks):
+    def __init__(self, vocab_size, hidden_size, num_layers, opts):
+        self.on_gpu = opts.cuda
+        super().__init__(vocab_size, hidden_size, num_layers)
+
+    def create_positional_encodings(self, max_seq_len=1000):
+        table = with_log(max_seq_len, self.hidden_size)
+        return table.cuda() if self.on_gpu else table
 
 
 @right("positional_encoding")

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from rewrites import Additive, Blocks, Decoder, FusedLSTM, OneBias, Projections, SixLayers
+from rewrites import (
+    Additive,
+    Blocks,
+    Decoder,
+    FusedLSTM,
+    OneBias,
+    Projections,
+    ScaledDot,
+    SixLayers,
+)
 
 from a3lib import check
 
@@ -313,6 +322,45 @@ def test_a_state_taken_out_of_the_graph_is_found(what):
     verdict = check.gru_cell(cell({"new": DETACHED[what]}))
     assert not verdict.right
     assert "gradient" in verdict.mistakes[0]
+
+
+def test_a_cell_whose_layers_have_no_bias():
+    def without(*gates):
+        def build(self, input_size, hidden_size):
+            SixLayers.__init__(self, input_size, hidden_size)
+            for gate in gates:
+                self.get_submodule("Wi" + gate).bias = self.get_submodule("Wh" + gate).bias = None
+
+        return type("Learners", (SixLayers,), {"__init__": build})
+
+    assert check.gru_cell(without("z", "r", "h")).mistakes == ("no bias in any gate",)
+    assert check.gru_cell(without("r")).mistakes == ("a gate without bias",)
+
+
+def test_a_mask_of_a_fixed_size():
+    def forward(self, queries, keys, values):
+        mask = torch.ones(25, 25).tril(-1)[: keys.shape[1], : keys.shape[1]]
+        scores = self.K(keys) @ self.Q(queries).mT * self.scaling_factor
+        weights = (scores - 1e9 * mask).softmax(1)
+        return weights.mT @ self.V(values), weights
+
+    learned = type("Learners", (Projections,), {"forward": forward})
+    assert check.causal_attention(learned).mistakes == ("fails for 40 places",)
+
+
+def test_a_projection_that_is_not_learned():
+    def build(self, hidden_size):
+        Projections.__init__(self, hidden_size)
+        self.K.weight.requires_grad = False
+
+    learned = type("Learners", (ScaledDot,), {"__init__": build})
+    assert check.scaled_dot_attention(learned).mistakes == ("no gradient for K.weight",)
+
+
+def test_the_year_in_which_it_is_right_is_told():
+    verdict = check.gru_cell(cell({"new": "z * h_prev + (1 - z) * g"}))
+    assert not verdict.right
+    assert "year=2019" in verdict.remarks[0]
 
 
 CROSSED = {

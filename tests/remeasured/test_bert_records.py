@@ -13,7 +13,9 @@ RECORDED = records.read_records(Path(__file__).parents[2] / "notebooks/records/b
 
 def test_records_are_complete_and_current():
     """All seeds of every condition, each made with the present settings and results version; none twice."""
-    wanted = sorted(condition.key(seed) for condition in CONDITIONS.values() for seed in condition.seeds)
+    wanted = sorted(
+        condition.key(seed) for condition in CONDITIONS.values() for seed in condition.seeds
+    )
     assert sorted(record["key"] for record in RECORDED) == wanted
 
 

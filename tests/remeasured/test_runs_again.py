@@ -16,7 +16,9 @@ from a3lib.translation.metrics import predictions, word_accuracy
 from a3lib.translation.models import load_model
 
 FOLDER = Path(__file__).parents[2] / "notebooks/records"
-RECORDED = records.read_records(*(FOLDER / f"{name}.jsonl" for name in ("gru", "attention", "recipes")))
+RECORDED = records.read_records(
+    *(FOLDER / f"{name}.jsonl" for name in ("gru", "attention", "recipes"))
+)
 MEASURES = ("per_token", "bucket_mean", "validation_accuracy")
 
 
@@ -30,24 +32,35 @@ def test_no_run_was_trained_otherwise_than_asked():
     assert [record["history"]["notes"] for record in RECORDED if record["history"]["notes"]] == []
 
 
-@pytest.mark.parametrize("name", ["gru-small", "fair-gru-large", "fair-block32-sinusoid", "recipe-quick"])
+@pytest.mark.parametrize(
+    "name", ["gru-small", "fair-gru-large", "fair-block32-sinusoid", "recipe-quick"]
+)
 def test_a_new_seed_lies_in_the_prediction_interval_of_the_records(name):
     new = experiments.train(name, seed=20).record["metrics"]
     for measure in MEASURES:
-        low, high = prediction_interval([record["metrics"][measure] for record in records.of_run(RECORDED, name)])
+        low, high = prediction_interval(
+            [record["metrics"][measure] for record in records.of_run(RECORDED, name)]
+        )
         assert low <= new[measure] <= high, measure
 
 
-@pytest.mark.parametrize("name", ["fair-gru-small", "fair-additive32-small", "fair-block32-small", "recipe-quick"])
+@pytest.mark.parametrize(
+    "name", ["fair-gru-small", "fair-additive32-small", "fair-block32-small", "recipe-quick"]
+)
 def test_a_recorded_seed_is_measured_again(name):
     """Equal to the bit on the kind of machine that made the record, one of its kind elsewhere."""
     old = records.of_run(RECORDED, name)[0]
     new = experiments.train(name, seed=0).record
     assert new["key"] == old["key"]
-    if made_with()["machine"] == old["machine"] and new["versions"]["torch"] == old["versions"]["torch"]:
+    if (
+        made_with()["machine"] == old["machine"]
+        and new["versions"]["torch"] == old["versions"]["torch"]
+    ):
         assert new["history"]["train"] == old["history"]["train"]
         assert new["history"]["validation"] == old["history"]["validation"]
-        assert {name: new["metrics"][name] for name in MEASURES} == {name: old["metrics"][name] for name in MEASURES}
+        assert {name: new["metrics"][name] for name in MEASURES} == {
+            name: old["metrics"][name] for name in MEASURES
+        }
     else:
         values = [record["metrics"]["per_token"] for record in records.of_run(RECORDED, name)]
         low, high = prediction_interval(values)
@@ -60,4 +73,6 @@ def test_kept_models_are_those_of_the_records(path):
     record = records.of_run(RECORDED, name)[int(seed)]
     validation = encode_pairs(RUNS[name].split(int(seed)).validation)
     accuracy = word_accuracy(predictions(load_model(path), validation))
-    assert accuracy == pytest.approx(record["metrics"]["validation_accuracy"], abs=2 / len(validation))
+    assert accuracy == pytest.approx(
+        record["metrics"]["validation_accuracy"], abs=2 / len(validation)
+    )

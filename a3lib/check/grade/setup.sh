@@ -4,4 +4,4 @@ set -e
 apt-get update && apt-get install -y python3 python3-pip
 python3 -m pip install torch --index-url https://download.pytorch.org/whl/cpu
 python3 -m pip install numpy pandas scipy transformers joblib tqdm
-chmod -R go-rwx /autograder/source # submissions run as another user
+chmod -R go-rwx "$(dirname "$0")" # submissions run as another user

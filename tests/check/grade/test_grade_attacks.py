@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,7 @@ def test_a3lib_cannot_be_read_or_imported(probed):
     assert refused(probed("reads", str(folder / "check" / "runner.py")), "PermissionError")
     assert refused(probed("lists", str(folder)), "PermissionError")
     assert refused(probed("imports", "a3lib"), "ModuleNotFoundError")
+    assert refused(probed("imports", "a3lib.check.workspace"), "ModuleNotFoundError")
 
 
 def test_all_but_the_package_can_be_read_where_it_is_installed(tmp_path):
@@ -181,7 +183,13 @@ def test_files_of_others_cannot_be_read_or_written(probed, tmp_path):
     secret.chmod(0o666)
     for path in (secret, Path(__file__), Path(f"/proc/{os.getpid()}/environ")):
         assert refused(probed("reads", str(path)), "PermissionError")
-    for path in (secret, tmp_path / "new", "/tmp/new", "new", Path(json.__file__)):
+    for path in (
+        secret,
+        tmp_path / "new",
+        Path(tempfile.gettempdir(), "new"),
+        "new",
+        Path(json.__file__),
+    ):
         assert refused(probed("writes", str(path)), "PermissionError")
     assert secret.read_text() == "{}"
 
