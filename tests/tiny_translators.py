@@ -3,10 +3,13 @@
 import functools
 from dataclasses import replace
 
+import pytest
 import torch
 from hypothesis import settings
 
 from a3lib.translation.batches import encode_pairs
+from a3lib.translation.greedy_decoding import translate_words
+from a3lib.translation.losses import word_losses
 from a3lib.translation.models import ModelSettings, build
 from a3lib.translation.pairs import Pairs, load_pairs
 from a3lib.translation.splits import split
@@ -59,6 +62,23 @@ def stepwise(model, batch):
     memory = model.encoder(batch.source, batch.source_mask)
     prefixes = (batch.prefix[:, : t + 1] for t in range(batch.prefix.shape[1]))
     return torch.stack([model.decoder(prefix, memory)[:, -1] for prefix in prefixes], dim=1)
+
+
+def padding_changes_nothing(model):
+    """Words of all lengths in one batch have the losses that each has alone."""
+    assert padded_batch().source_mask is not None
+    together = word_losses(model, encode_pairs(PAIRS))
+    alone = torch.cat([word_losses(model, encode_pairs([pair])) for pair in PAIRS])
+    assert difference([together], [alone]) < EXACT
+
+
+def company_changes_nothing(model):
+    """Words whose translations end at different times are translated as each is alone."""
+    model, several = model.float(), ["at", "scaled", "a", "well-read", "of", "ooo"]
+    for word, found in zip(several, translate_words(model, several), strict=True):
+        (alone,) = translate_words(model, [word])
+        assert found.text == alone.text
+        assert found.probabilities == pytest.approx(alone.probabilities, rel=1e-4)
 
 
 def weights_of(model):

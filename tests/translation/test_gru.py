@@ -21,15 +21,15 @@ from a3lib.translation.models import ModelSettings, build
 from a3lib.translation.translator import Memory
 
 
-def new_cell(D, H, seed, scale=1.0):
-    """A float64 cell; `scale` above one drives its gates towards saturation."""
+def drawn(kind, *sizes, seed=0, scale=1.0):
+    """A float64 module; `scale` above one drives its gates towards saturation."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        cell = MyGRUCell(D, H).double()
+        module = kind(*sizes).double()
     with torch.no_grad():
-        for parameter in cell.parameters():
+        for parameter in module.parameters():
             parameter.mul_(scale)
-    return cell
+    return module
 
 
 def randn(*shape, seed):
@@ -67,7 +67,11 @@ sizes = st.integers(1, 6)
 @properties
 @given(sizes, sizes, sizes, st.sampled_from([0.1, 1.0, 5.0]), st.integers(0, 10**6))
 def test_the_cell_follows_the_equations(B, D, H, scale, seed):
-    cell, x, h = new_cell(D, H, seed, scale), randn(B, D, seed=seed), randn(B, H, seed=seed + 1)
+    cell, x, h = (
+        drawn(MyGRUCell, D, H, seed=seed, scale=scale),
+        randn(B, D, seed=seed),
+        randn(B, H, seed=seed + 1),
+    )
     weights = {name: value.detach().numpy() for name, value in cell.state_dict().items()}
     rows = zip(x.numpy(), h.numpy(), strict=True)
     expected = torch.from_numpy(np.stack([numpy_cell(weights, *row) for row in rows]))
@@ -75,7 +79,7 @@ def test_the_cell_follows_the_equations(B, D, H, scale, seed):
 
 
 def test_gradients_are_the_slope():
-    cell = new_cell(3, 4, seed=0)
+    cell = drawn(MyGRUCell, 3, 4)
     x, h = randn(2, 3, seed=1).requires_grad_(), randn(2, 4, seed=2).requires_grad_()
     assert torch.autograd.gradcheck(lambda x, h, *_: cell(x, h), (x, h, *cell.parameters()))
 
@@ -98,7 +102,11 @@ def test_parameter_count(H, parameters):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_torch_gru_agrees_exactly_where_the_reset_gate_is_one(seed):
-    cell, inputs, h = new_cell(4, 5, seed), randn(3, 7, 4, seed=seed), randn(3, 5, seed=seed)
+    cell, inputs, h = (
+        drawn(MyGRUCell, 4, 5, seed=seed),
+        randn(3, 7, 4, seed=seed),
+        randn(3, 5, seed=seed),
+    )
 
     def states():
         state, found = h, []
@@ -119,7 +127,7 @@ def test_torch_gru_agrees_exactly_where_the_reset_gate_is_one(seed):
 
 
 def test_torch_gru_has_its_own_weights_and_the_precision_of_the_cell():
-    cell = new_cell(3, 4, seed=0)
+    cell = drawn(MyGRUCell, 3, 4)
     gru = as_torch_gru(cell)
     assert {parameter.dtype for parameter in gru.parameters()} == {torch.float64}
     with torch.no_grad():
@@ -129,16 +137,6 @@ def test_torch_gru_has_its_own_weights_and_the_precision_of_the_cell():
 
 
 # encoder and decoder
-
-
-def new_encoder(H=5, seed=0, scale=1.0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        encoder = GRUEncoder(V, H).double()
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            parameter.mul_(scale)
-    return encoder
 
 
 @st.composite
@@ -155,7 +153,7 @@ def padded_words(draw):
 @given(padded_words())
 def test_encoder_steps_its_cell_over_each_word_and_carries_the_state_over_padding(words):
     symbols, lengths, scale, seed = words
-    encoder = new_encoder(seed=seed, scale=scale)
+    encoder = drawn(GRUEncoder, V, 5, seed=seed, scale=scale)
     states, last, *_ = encoder(symbols, right_mask(lengths, symbols.shape[1]))
     assert states.shape == (*symbols.shape, 5)
     for row, length in enumerate(lengths):
@@ -170,7 +168,10 @@ def test_encoder_steps_its_cell_over_each_word_and_carries_the_state_over_paddin
 @given(padded_words())
 def test_symbols_at_padded_places_change_no_bit_and_get_no_gradient(words):
     symbols, lengths, scale, seed = words
-    encoder, mask = new_encoder(seed=seed, scale=scale), right_mask(lengths, symbols.shape[1])
+    encoder, mask = (
+        drawn(GRUEncoder, V, 5, seed=seed, scale=scale),
+        right_mask(lengths, symbols.shape[1]),
+    )
     noise = torch.randint(V, symbols.shape, generator=torch.Generator().manual_seed(seed + 1))
     other = torch.where(mask, symbols, noise)
     upstream, results = randn(len(symbols), 5, seed=seed), []
@@ -185,7 +186,7 @@ def test_symbols_at_padded_places_change_no_bit_and_get_no_gradient(words):
 @pytest.mark.parametrize("length", [1, 7])
 def test_without_padding_a_mask_changes_nothing(length):
     symbols = torch.arange(2 * length).reshape(2, length)
-    encoder = new_encoder()
+    encoder = drawn(GRUEncoder, V, 5)
     for plain, masked in zip(encoder(symbols)[:2], encoder(symbols, symbols >= 0)[:2], strict=True):
         assert torch.equal(plain, masked)
 
@@ -201,7 +202,7 @@ def test_decoder_sees_the_source_through_its_first_state_alone():
 
 def test_large_embeddings_and_long_words_stay_finite():
     for scale, S in ((1e30, 5), (1.0, 2000)):
-        encoder = new_encoder().float()
+        encoder = drawn(GRUEncoder, V, 5).float()
         with torch.no_grad():
             encoder.embedding.weight.mul_(scale)
         states, last, *_ = encoder(torch.arange(S)[None] % V)

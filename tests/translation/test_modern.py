@@ -7,11 +7,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_translators import EXACT, PAIRS, difference, logits_of, padded_batch, stepwise
+from tiny_translators import (
+    EXACT,
+    company_changes_nothing,
+    difference,
+    logits_of,
+    padded_batch,
+    padding_changes_nothing,
+    stepwise,
+)
 
-from a3lib.translation.batches import EOS, SOS, V, encode_pairs
-from a3lib.translation.greedy_decoding import translate_words
-from a3lib.translation.losses import word_losses
+from a3lib.translation.batches import EOS, SOS, V
 from a3lib.translation.models import ModelSettings, build
 from a3lib.translation.modern import (
     ROTARY_BASE,
@@ -137,19 +143,12 @@ def test_decoding_step_by_step_equals_the_whole_prefix(switches, seed):
 
 @every_variant
 def test_padding_changes_no_loss(switches):
-    model = translator(switches)
-    together = word_losses(model, encode_pairs(PAIRS))
-    alone = torch.cat([word_losses(model, encode_pairs([pair])) for pair in PAIRS])
-    assert difference([together], [alone]) < EXACT
+    padding_changes_nothing(translator(switches))
 
 
 @every_variant
 def test_words_translate_alike_alone_and_together(switches):
-    model, several = translator(switches).float(), ["at", "scaled", "a", "well-read", "of", "ooo"]
-    for word, found in zip(several, translate_words(model, several), strict=True):
-        (alone,) = translate_words(model, [word])
-        assert found.text == alone.text
-        assert found.probabilities == pytest.approx(alone.probabilities, rel=1e-4)
+    company_changes_nothing(translator(switches))
 
 
 @every_variant
