@@ -150,7 +150,7 @@ def _claimed(name, text, more, less, paired, margin, digits, headline, confounde
         if min(*side, limit) >= 0 and max(*side, limit) <= 1:  # a share
             ends = [min(max(end, 0.0), 1.0) for end in ends]
         measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
-    how = found.how if limit is None else f"t, {len(found.more)} seeds"
+    how = found.how if limit is None else f"t, {len(found.more)} values"
     return Claim(name, text, measured, verdict, how, p, confounders)
 
 

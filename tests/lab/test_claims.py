@@ -246,7 +246,7 @@ def test_a_headline_claim_sees_five_values_then_ten_and_no_more(values, further)
     low, high = Difference(values[:used], [0.0] * used, paired=True).interval(LOOK)
     claim = headline(values)
     assert claim.verdict == decide(low, high)
-    assert claim.how == f"t, {used} seeds"
+    assert claim.how == f"t, {used} values"
     assert claim.measured == f"{np.mean(values[:used]):.3f} ({low:.3f} to {high:.3f})"
     if len(values) >= 10 or first != OPEN:
         assert headline([*values, further]) == claim
