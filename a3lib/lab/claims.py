@@ -151,6 +151,8 @@ def _claimed(name, text, more, less, paired, margin, digits, headline, confounde
             ends = [min(max(end, 0.0), 1.0) for end in ends]
         measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
     how = found.how if limit is None else f"t, {len(found.more)} values"
+    if headline:
+        how += f", headline: {100 - 100 * error:.2f} %"
     return Claim(name, text, measured, verdict, how, p, confounders)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from a3lib.bert.fine_tuning import FineTuningSettings
 from a3lib.bert.pretraining import CORPORA
-from a3lib.lab.bert_runs import CANDIDATES, CONDITIONS, FRESH, Condition, chosen
+from a3lib.lab.bert_runs import CANDIDATES, CONDITIONS, FRESH, TWICE, Condition, chosen
 from a3lib.lab.runs import RUNS
 
 
@@ -62,7 +62,8 @@ def test_conditions_have_seeds_of_their_own():
     assert all(CONDITIONS[name].seeds == FRESH for name in CANDIDATES)
     assert CONDITIONS["probes-pretrained"].seeds == (0, 1, 2, 3, 4, 30, 31, 32, 33, 34)
     assert len(CONDITIONS["published-frozen"].seeds) == 20
-    assert tuple(CONDITIONS["brief"].seeds) == (0, 1, 2, 3, 4)
+    assert tuple(CONDITIONS["brief-256"].seeds) == (0, 1, 2, 3, 4)
+    assert all(tuple(CONDITIONS[name].seeds) == tuple(range(10)) for name in TWICE)
     settled = {
         seed
         for name, condition in CONDITIONS.items()
@@ -98,7 +99,7 @@ def candidate_records():
 def test_in_every_split_validation_alone_chooses():
     records, first = candidate_records(), CANDIDATES[0]
     best = [(30, "select-0.0002-20"), (31, "select-0.0004-10")]
-    expected = [*best, *((seed, first) for seed in (32, 33, 34))]
+    expected = [*best, *((seed, first) for seed in range(32, 40))]
     assert [(r["seed"], r["run"]) for r in chosen(records)] == expected
     assert chosen(records[::-1]) == chosen(records)
     other_split = {**records[1], "seed": 0, "metrics": {"validation accuracy": 1.0}}
@@ -107,7 +108,7 @@ def test_in_every_split_validation_alone_chooses():
 
 def test_nothing_is_chosen_before_all_candidates_were_run():
     records = candidate_records()
-    with pytest.raises(ValueError, match=f"missing: {records[-1]['run']} seed 34"):
+    with pytest.raises(ValueError, match=f"missing: {records[-1]['run']} seed 39"):
         chosen(records[:-1])
     with pytest.raises(KeyError, match=CANDIDATES[-1]):
         chosen([record for record in records if record["run"] != CANDIDATES[-1]])

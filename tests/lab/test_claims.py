@@ -246,7 +246,7 @@ def test_a_headline_claim_sees_five_values_then_ten_and_no_more(values, further)
     low, high = Difference(values[:used], [0.0] * used, paired=True).interval(LOOK)
     claim = headline(values)
     assert claim.verdict == decide(low, high)
-    assert claim.how == f"t, {used} values"
+    assert claim.how == f"t, {used} values, headline: 97.06 %"
     assert claim.measured == f"{np.mean(values[:used]):.3f} ({low:.3f} to {high:.3f})"
     if len(values) >= 10 or first != OPEN:
         assert headline([*values, further]) == claim
@@ -268,11 +268,11 @@ def test_a_claim_is_decided_exactly_where_its_chance_is_below_five_percent(value
 
 def test_both_sides_need_ten_seeds_for_the_second_look():
     more = losses([value + (0.02 if value > 0 else 0.03) for value in NOISE])
-    assert comparison(more, losses(NOISE[:9]), headline=True).how == "paired, 5 seeds"
+    assert comparison(more, losses(NOISE[:9]), headline=True).how == "paired, 5 seeds, headline: 97.06 %"
     large = losses(NOISE[:9], data="large")
-    assert comparison(more, large, headline=True).how == "Welch, 5 and 5 seeds"
+    assert comparison(more, large, headline=True).how == "Welch, 5 and 5 seeds, headline: 97.06 %"
     whole = losses(NOISE, data="large")
-    assert comparison(more, whole, headline=True).how == "Welch, 10 and 10 seeds"
+    assert comparison(more, whole, headline=True).how == "Welch, 10 and 10 seeds, headline: 97.06 %"
     assert comparison(more, whole).how == "Welch, 10 and 10 seeds"
 
 
