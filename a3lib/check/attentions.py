@@ -1,8 +1,13 @@
-"""Checks of the three attentions: queries (B, k, H) or (B, H), keys and values (B, S, H)."""
+"""Checks of the three attentions: queries (B, k, H) or (B, H), keys and values (B, S, H).
+
+In the banks scores and weights are (B, S, k), a column per query over the S keys.
+"""
+
+import math
 
 import torch
 
-from a3lib.check.bank_attention import ADDITIVE, CAUSAL, SCALED_DOT, TRANSPOSED
+from a3lib.check.bank import Bank, written
 from a3lib.check.modules import ModuleCheck
 from a3lib.check.properties import is_causal, softmax_axis
 from a3lib.check.weights import network_readings, projection_readings
@@ -11,6 +16,45 @@ OTHER_LAYOUT_YEARS = (2019, 2020, 2023, 2024)  # their stubs invite weights (B, 
 _ONE = "Is a dimension of size one removed (squeeze) or stretched (broadcasting)?"
 _FIXED = "Is a size fixed in the code?"
 _PROMISED = "Which shapes does the docstring promise to take?"
+
+
+def later(scores, diagonal=-1):
+    """True where the key stands after the query: below the diagonal of (keys, queries)."""
+    return torch.ones_like(scores, dtype=torch.bool).tril(diagonal)
+
+
+def hide(scores, which):
+    """Minus infinity where True; NaN for a query without any key, as code differs in that case."""
+    return scores.masked_fill(which, -math.inf).masked_fill(which.all(1, keepdim=True), math.nan)
+
+
+def T(x):
+    """The last two dimensions exchanged."""
+    return x.transpose(1, 2)
+
+
+TOOLS = {
+    "torch": torch,
+    "sqrt": math.sqrt,
+    "later": later,
+    "earlier": lambda scores, diagonal=-1: T(later(T(scores), diagonal)),
+    "hide": hide,
+    "fill": torch.masked_fill,
+    "T": T,
+    # what view gives in place of a transpose: memory as it lies, sizes exchanged
+    "view": lambda x: x.contiguous().view(len(x), x.shape[2], x.shape[1]),
+    "as_3d": lambda queries: queries if queries.dim() == 3 else queries[:, None],
+    "same": lambda x: x,
+}
+TRANSPOSED = "weights returned transposed"
+LAYOUT = {
+    TRANSPOSED: "Your weights are (B, queries, keys), as the stubs of some years invite; elsewhere "
+    "in the course they are (B, keys, queries)."
+}
+ADDITIVE, SCALED_DOT, CAUSAL = (
+    Bank("queries keys values", written(f"{kind}_attention"), TOOLS, LAYOUT)
+    for kind in ("additive", "scaled_dot", "causal")
+)
 
 
 def _inputs(sizes, generator):

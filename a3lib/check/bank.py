@@ -1,18 +1,38 @@
 """Equations, what people write instead, and the search for what a submission has written.
 
-A bank is a text: lines `variables = formula  # hint` in the order in which they are computed and,
-indented below each, `name of a mistake | wrong formula`. A submission is explained by the fewest
-wrong formulas, at most one per line, whose numbers equal its own; a line here may be a part of a
-line that people write, so that pairs include two mistakes in one line of theirs.
+A bank is a text, in the folder `mistakes`: lines `variables = formula  # hint` in the order in
+which they are computed and, indented below each, `name of a mistake | wrong formula`. A submission
+is explained by the fewest wrong formulas, at most one per line, whose numbers equal its own; a line
+here may be a part of a line that people write, so that pairs include two mistakes in one of theirs.
 """
 
 from itertools import combinations, product
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+FOLDER = Path(__file__).parent / "mistakes"
 DO_NOT_FIT = (ArithmeticError, LookupError, NameError, RuntimeError, TypeError, ValueError)
+
+
+def written(file, /, **filled):
+    """The text of a file in `mistakes`; a line '@gate letter=z' in it stands for that of gate.txt.
+
+    filled: what stands there for '{letter}' and so on.
+    """
+    text = (FOLDER / f"{file}.txt").read_text(encoding="utf-8")
+    for key, value in filled.items():
+        text = text.replace(f"{{{key}}}", value)
+    lines = []
+    for line in text.splitlines():
+        included, _, given = line.removeprefix("@").partition(" ")
+        values = (
+            dict(one.split("=") for one in given.split(", ")) if given and line[0] == "@" else {}
+        )
+        lines.append(written(included, **values) if line[0] == "@" else line)
+    return "\n".join(lines)
 
 
 class Formula(NamedTuple):

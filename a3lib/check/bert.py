@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from a3lib.check.bank import Bank
+from a3lib.check.bank import Bank, written
 from a3lib.check.modules import ModuleCheck
 from a3lib.check.reasons import exception_verdict
 from a3lib.check.verdict import judged
@@ -25,37 +25,7 @@ FIRST = "the first token's state, not the pooler's output"
 
 CLASSIFIER = Bank(
     "input_ids attention_mask labels",
-    """
-states, pooled = bert(input_ids, attention_mask)  # What does BERT need besides the tokens?
-  attention_mask not passed on | bert(input_ids, None)
-read = pooled  # Which of BERT's outputs stands for the whole sentence?
-  the first token's state, not the pooler's output | states[:, 0]
-  the last token's state | states[:, -1]
-  the second token's state | states[:, 1]
-  mean over all tokens | states.mean(1)
-  mean over the real tokens | (states * mask).sum(1) / mask.sum(1)
-  sum over the tokens | states.sum(1)
-  maximum over the tokens | states.amax(1)
-  tanh of the pooler's output, which has one already | pooled.tanh()
-  relu of the pooler's output | pooled.relu()
-logits = head(read)  # What does cross entropy expect, and what does it do with it?
-  softmax before the cross entropy | head(read).softmax(1)
-  softmax over the batch | head(read).softmax(0)
-  log_softmax on the logits | head(read).log_softmax(1)
-  sigmoid on the logits | head(read).sigmoid()
-  tanh on the logits | head(read).tanh()
-  relu on the logits | head(read).relu()
-loss = ce(logits, labels)  # What is the mean loss of one example?
-  softmax inside the loss only | ce(logits.softmax(1), labels)
-  loss summed over the batch | ce(logits, labels, reduction="sum")
-  nll_loss without log_softmax | F.nll_loss(logits, labels)
-  mean squared error | F.mse_loss(logits.softmax(1), F.one_hot(labels, 3).double())
-  binary cross entropy | F.binary_cross_entropy_with_logits(logits, F.one_hot(labels, 3).double())
-outputs = returned(logits, loss)  # What does the training loop unpack, and in which order?
-  loss and logits returned in the wrong order | returned(loss, logits)
-  probabilities returned in place of the logits | returned(logits.softmax(1), loss)
-  classes returned in place of the logits | returned(logits.argmax(1), loss)
-""",
+    written("sentence_classifier"),
     {
         "F": F,
         "labels": None,

@@ -2,9 +2,21 @@
 
 import torch
 
-from a3lib.check.bank_cells import GRU, LSTM, RESET_AFTER, REVERSED
+from a3lib.check.bank import Bank, written
 from a3lib.check.modules import ModuleCheck
 from a3lib.check.weights import cell_readings
+
+TOOLS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "softmax": torch.softmax}
+RESET_AFTER = "reset gate after the matrix product"
+REVERSED = "update gate reversed (PyTorch's z)"
+ACCEPTED = {
+    RESET_AFTER: "Your reset gate acts after the matrix product, as in the hand-out of 27 "
+    "February 2022 and in PyTorch; in that of 16 March 2022 it acts before. Both are right.",
+    REVERSED: "Your z weighs the old state, as in PyTorch and the hand-outs of 2019 and 2020 "
+    "(year=2019), where it is right.",
+}
+GRU = Bank("x h_prev", written("gru_cell"), TOOLS, ACCEPTED)
+LSTM = Bank("x h_prev c_prev", written("lstm_cell"), TOOLS)
 
 
 def _layers(weights):

@@ -1,13 +1,21 @@
-"""Checks of the decoders: their wiring, with the learner's own parts."""
+"""Checks of the decoders: how their parts are wired.
 
+The parts (embedding, attention, cell, MLP, output layer) are the learner's own and are called as
+they are, since each has a check of its own.
+"""
+
+import math
 import re
 
 import torch
 
-from a3lib.check.bank_decoders import CONTEXT_FIRST, DECODER, DECODER_ONLY, RNN_GRU, RNN_LSTM
+from a3lib.check.bank import Bank, written
 from a3lib.check.modules import ModuleCheck
 from a3lib.check.weights import Reading
 
+TOOLS = {"torch": torch, "sqrt": math.sqrt, "cell_init": None}
+CONTEXT_FIRST = "context first"
+REMARKS = {CONTEXT_FIRST: "The context stands before the embedding: the cell's columns change."}
 V = 7  # symbols of the checked decoders
 PARTS = {  # role -> what its name contains
     "embedding": r"^(?!pos)\w*emb",
@@ -20,6 +28,40 @@ IN_LAYERS = {
     "mlp": r"mlp|ff|feed|fc|linear",
     "own": r"self|causal|mask|att",
 }
+
+
+def _steps(environment, run):
+    run("begin")
+    environment |= {"state": environment["first"], "contexts": [], "logits": []}
+    for t in range(environment["inputs"].shape[1]):
+        environment["t"] = t
+        run("step")
+        environment["state"] = environment["new"]
+    run("end")
+
+
+def _blocks(environment, run):
+    run("begin")
+    environment["first"] = environment["x"]
+    for layer in range(environment["number"]):
+        environment["layer"] = layer
+        run("block")
+        environment["x"] = environment["made"]
+    run("end")
+
+
+RNN_GRU = Bank(
+    "inputs annotations hidden_init", written("rnn_attention_decoder"), TOOLS, REMARKS, _steps
+)
+RNN_LSTM = Bank(
+    "inputs annotations hidden_init cell_init",
+    written("rnn_attention_decoder_lstm"),
+    TOOLS,
+    REMARKS,
+    _steps,
+)
+DECODER = Bank("inputs annotations", written("transformer_decoder"), TOOLS, loop=_blocks)
+DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"), TOOLS, loop=_blocks)
 
 
 def parts_of(children):

@@ -2,32 +2,10 @@
 
 import torch
 
-from a3lib.check.bank import Bank
+from a3lib.check.bank import Bank, written
 from a3lib.check.functions import FunctionCheck
 
-RANKING = Bank(
-    "caption pictures",
-    """
-asked = caption  # Which vector is the question?
-  the caption is not used | torch.ones_like(caption)
-scores = pictures @ asked / pictures.norm(dim=1)  # May a long vector win by its length?
-  pictures are not normalised | pictures @ asked
-  features are normalised over the pictures | (pictures / pictures.norm(dim=0)) @ asked
-  pictures are divided by their squared length | pictures @ asked / pictures.square().sum(1)
-  distance of vectors that are not normalised | -(pictures - asked).square().sum(1)
-  features are added, not multiplied | (pictures + asked).sum(1)
-  only the first feature counts | pictures[:, 0] * asked[0]
-  the sign of the cosine is lost | (pictures @ asked).abs() / pictures.norm(dim=1)
-order = scores.argsort(descending=True)  # Is the first number the best picture's place?
-  the worst picture comes first | scores.argsort()
-  ranks of the pictures, not places by rank | scores.argsort(descending=True).argsort()
-  scores, not places | scores.sort(descending=True).values
-  the best place alone | scores.argmax(keepdim=True)
-  places that count from one | scores.argsort(descending=True) + 1
-outputs = [order]  # What is to be returned?
-""",
-    {"torch": torch},
-)
+RANKING = Bank("caption pictures", written("rank_by_caption"), {"torch": torch})
 
 
 def _case(N, D):

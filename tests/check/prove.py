@@ -15,6 +15,7 @@ from pathlib import Path
 import rewrites
 import torch
 from bank_submissions import SPECS, accepted, pairs, verdict_on
+from freezing_submissions import WRONG
 from mutants import mutants
 
 from a3lib import check
@@ -50,6 +51,15 @@ def variants(item):
     verdicts = [verdict_on(item, [name]) for name in names]
     named = sum(name in one.mistakes for name, one in zip(names, verdicts, strict=True))
     return len(names), sum(not one.right for one in verdicts), named
+
+
+def frozen():
+    """The same of freezing, whose mistakes are functions; pairs of them are not tried."""
+    verdicts = [(check.freezing(function), set(names)) for function, names in WRONG.values()]
+    caught = sum(not one.right for one, _ in verdicts)
+    return [len(WRONG), caught, sum(set(one.mistakes) == names for one, names in verdicts)] + [
+        ""
+    ] * 4
 
 
 def two(item, most):
@@ -152,7 +162,7 @@ def main(arguments=None):
     start, rows, alive = time.process_time(), [], []
     how = f"`python tests/check/prove.py --seeds {options.seeds} --pairs {options.pairs}`"
     for item in [*SPECS, "freezing"]:
-        cells = [*variants(item), *two(item, options.pairs)] if item in SPECS else [""] * 7
+        cells = [*variants(item), *two(item, options.pairs)] if item in SPECS else frozen()
         cells += right(item, 10 if item == "freezing" else options.seeds)
         mutated = killed(item) if item in REFERENCES else ("", "", "", [])
         alive += [f"* {item}: `{what}`" for what in mutated[3]]

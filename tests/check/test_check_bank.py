@@ -1,9 +1,18 @@
 """Every mistake of the bank is caught and named; so are pairs of them."""
 
 import random
+from dataclasses import replace
 
 import pytest
+import torch
 from bank_submissions import SPECS, accepted, pairs, verdict_on
+
+from a3lib import check
+from a3lib.check import ranking
+from a3lib.check.bank import FOLDER, Bank, written
+from a3lib.check.session import LocalSession
+
+FURTHER = ("rnn_attention_decoder_lstm", "transformer_decoder_only", "exceptions")
 
 MISTAKES = [(item, name) for item, spec in SPECS.items() for name in spec.bank.mistakes()]
 SOME_PAIRS = [
@@ -45,3 +54,38 @@ def test_a_mistake_is_caught_and_named(item, name):
 @pytest.mark.parametrize(("item", "pair"), SOME_PAIRS)
 def test_a_pair_of_mistakes_is_caught(item, pair):
     assert not verdict_on(item, pair).right
+
+
+def test_every_file_of_mistakes_is_read_and_whole():
+    """Each is a bank or a part of one; nothing is left to be filled in where it is used."""
+    read, texts = set(), []
+
+    def follow(name):
+        read.add(name)
+        for line in (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+            if line.startswith("@"):
+                follow(line[1:].split(" ")[0])
+
+    for name in [*check.ITEMS, *FURTHER]:
+        if (FOLDER / f"{name}.txt").exists():
+            follow(name)
+            texts.append(written(name))
+    assert read == {path.stem for path in FOLDER.glob("*.txt")}
+    assert not any("{letter}" in text or "{name}" in text or "\n@" in text for text in texts)
+
+
+def test_a_line_that_a_lecturer_adds_is_a_mistake_with_a_name():
+    text = written("rank_by_caption").replace(
+        "  the worst picture comes first",
+        "  all pictures but the best one | scores.argsort(descending=True)[1:]\n"
+        "  the worst picture comes first",
+    )
+    spec = replace(
+        ranking.check_rank_by_caption, bank=Bank("caption pictures", text, {"torch": torch})
+    )
+
+    def rank_by_caption(caption, pictures):
+        return (pictures @ caption / pictures.norm(dim=1)).argsort(descending=True)[1:]
+
+    verdict = spec(LocalSession({"it": rank_by_caption}), "it")
+    assert verdict.mistakes == ("all pictures but the best one",)

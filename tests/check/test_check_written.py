@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from freezing_submissions import WRONG
 from rewrites import (
     Additive,
     Blocks,
@@ -284,21 +285,11 @@ def test_functions():
     )
 
 
-def test_freezing():
-    def nothing(model):
-        pass
-
-    def head_too(model):
-        for p in model.parameters():
-            p.requires_grad = False
-
-    def forgot_the_pooler(model):
-        for part in (model.embeddings, model.encoder):
-            part.requires_grad_(False)
-
-    assert check.freezing(nothing).mistakes == ("nothing is frozen",)
-    assert check.freezing(head_too).mistakes == ("the classifier is frozen, too",)
-    assert check.freezing(forgot_the_pooler).mistakes == ("the pooler is not frozen",)
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_way_to_freeze_is_named(name):
+    function, mistakes = WRONG[name]
+    assert set(check.freezing(function).mistakes) == set(mistakes)
+    assert torch.is_grad_enabled()
 
 
 def test_a_caption():

@@ -268,7 +268,10 @@ def test_a_claim_is_decided_exactly_where_its_chance_is_below_five_percent(value
 
 def test_both_sides_need_ten_seeds_for_the_second_look():
     more = losses([value + (0.02 if value > 0 else 0.03) for value in NOISE])
-    assert comparison(more, losses(NOISE[:9]), headline=True).how == "paired, 5 seeds, headline: 97.06 %"
+    assert (
+        comparison(more, losses(NOISE[:9]), headline=True).how
+        == "paired, 5 seeds, headline: 97.06 %"
+    )
     large = losses(NOISE[:9], data="large")
     assert comparison(more, large, headline=True).how == "Welch, 5 and 5 seeds, headline: 97.06 %"
     whole = losses(NOISE, data="large")

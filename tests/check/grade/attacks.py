@@ -117,7 +117,7 @@ ATTACKS = {
         "for module in list(__import__('sys').modules.values()):\n"
         "            place = getattr(module, '__file__', None) or ''\n"
         "            if 'a3lib' in place: exec(open(place).read(), globals())\n"
-        "        import a3lib.check.bank_cells as bank\n"
+        "        import a3lib.check.bank as bank\n"
         "        return bank.answer(x, h_prev)",
     ),
     "Unwritable": attacking("Unwritable", "raise ValueError('\\ud800\\x00=\\r\\n' * 10**6)"),
