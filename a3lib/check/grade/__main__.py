@@ -49,7 +49,8 @@ def pack(target):
     with written_by_rename(target) as part, zipfile.ZipFile(part, "w") as out:
         for name in ("setup.sh", "run_autograder"):
             out.write(HERE / name, name)
-        for file in sorted([*package.rglob("*.py"), *package.rglob("points.csv")]):
+        data = [*HERE.parent.rglob("*.csv"), *HERE.parent.rglob("*.txt")]  # points and mistakes
+        for file in sorted([*package.rglob("*.py"), *data]):
             out.write(file, Path("a3lib") / file.relative_to(package))
 
 
