@@ -12,11 +12,13 @@ import time
 import warnings
 from pathlib import Path
 
+import joblib
 import rewrites
 import torch
 from bank_submissions import SPECS, accepted, pairs, verdict_on
 from freezing_submissions import WRONG
 from mutants import mutants
+from tqdm import tqdm
 
 from a3lib import check
 from a3lib.check.runner import Runner
@@ -151,25 +153,38 @@ Mutants that are neither killed nor equivalent:
 """
 
 
+def measured(item, seeds, most):
+    """(cells of the item's row, its mutants that are left, seconds)."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    start = time.process_time()
+    cells = [*variants(item), *two(item, most)] if item in SPECS else frozen()
+    cells += right(item, 10 if item == "freezing" else seeds)
+    mutated = killed(item) if item in REFERENCES else ("", "", "", [])
+    alive = [f"* {item}: `{what}`" for what in mutated[3]]
+    return [item, *cells, *mutated[:3]], alive, time.process_time() - start
+
+
 def main(arguments=None):
-    """Measures, writes the table, and says where it is."""
+    """Measures items side by side, writes the table, and says where it is."""
     command = argparse.ArgumentParser("python tests/check/prove.py", description=__doc__)
     command.add_argument("--seeds", type=int, default=1000, help="per right answer")
     command.add_argument("--pairs", type=int, default=300, help="per item")
+    command.add_argument("--jobs", type=int, default=-1, help="items at a time")
     options = command.parse_args(arguments)
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    start, rows, alive = time.process_time(), [], []
     how = f"`python tests/check/prove.py --seeds {options.seeds} --pairs {options.pairs}`"
-    for item in [*SPECS, "freezing"]:
-        cells = [*variants(item), *two(item, options.pairs)] if item in SPECS else frozen()
-        cells += right(item, 10 if item == "freezing" else options.seeds)
-        mutated = killed(item) if item in REFERENCES else ("", "", "", [])
-        alive += [f"* {item}: `{what}`" for what in mutated[3]]
-        rows.append([item, *cells, *mutated[:3]])
+    calls = (
+        joblib.delayed(measured)(item, options.seeds, options.pairs)
+        for item in [*SPECS, "freezing"]
+    )
+    rows, alive, seconds = [], [], 0
+    items = len(SPECS) + 1
+    found = joblib.Parallel(options.jobs, return_as="generator")(calls)
+    for row, left, spent in tqdm(found, total=items):
+        rows, alive, seconds = [*rows, row], alive + left, seconds + spent
         with written_by_rename(TABLE) as part:
-            seconds = f"{time.process_time() - start:.0f} s of one core"
-            part.write_text(text(rows, alive, f"{seconds}; made by {how}"), encoding="utf-8")
+            told = f"{seconds:.0f} s of one core; made by {how}"
+            part.write_text(text(rows, alive, told), encoding="utf-8")
     sys.stdout.write(f"{TABLE}\n")
 
 
