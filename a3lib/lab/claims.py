@@ -23,6 +23,7 @@ from a3lib.lab.verdicts import (
 DRAWN = ("data", "validation", "augmentation", "longest", "expressions", "unseen_numbers", "probes")
 DRAWN += ("training.batches", "training.batch_size", "training.updates_per_epoch")
 DRAWN += ("tuning.batch_size",)
+HEADLINE = f", headline: {100 - 100 * LOOK:.2f} %"  # beside how its interval was made
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,9 @@ def below(name, text, values, limit, digits=3, headline=False):
 
 
 def _claimed(name, text, more, less, paired, margin, digits, headline, confounders=(), limit=None):
-    looks = [(FEWEST, LOOK), (2 * FEWEST, LOOK)] if headline else [(None, LEVEL)]
-    for seeds, error in looks:
-        if seeds == 2 * FEWEST and min(len(more), len(less)) < seeds:
-            break  # the second look was not asked for
+    looks = 1 + (min(len(more), len(less)) >= 2 * FEWEST)  # two where both sides have the seeds
+    rule = [(FEWEST, LOOK), (2 * FEWEST, LOOK)][:looks] if headline else [(None, LEVEL)]
+    for seeds, error in rule:
         found = Difference(more[:seeds], less[:seeds], paired)
         low, high = found.interval(error)
         verdict = decide(low, high, margin)
@@ -151,33 +151,34 @@ def _claimed(name, text, more, less, paired, margin, digits, headline, confounde
             ends = [min(max(end, 0.0), 1.0) for end in ends]
         measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
     how = found.how if limit is None else f"t, {len(found.more)} values"
-    if headline:
-        how += f", headline: {100 - 100 * error:.2f} %"
-    return Claim(name, text, measured, verdict, how, p, confounders)
+    return Claim(name, text, measured, verdict, how + HEADLINE * headline, p, confounders)
 
 
-def share_above(name, text, right, total, limit, digits=2):
+def share_above(name, text, right, total, limit, digits=2, error=LEVEL):
     """Claim that a share, counted as `right` of `total`, lies above a limit (Wilson's interval)."""
     from scipy import stats
 
-    found = stats.binomtest(int(right), int(total)).proportion_ci(method="wilson")
+    found = stats.binomtest(int(right), int(total)).proportion_ci(1 - error, "wilson")
     z = (right / total - limit) / math.sqrt(limit * (1 - limit) / total)  # what Wilson inverts
     measured = f"{right / total:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
     how, verdict = f"Wilson, {right:,} of {total:,}", decide(found.low - limit, found.high - limit)
-    return Claim(name, text, measured, verdict, how, math.erfc(abs(z) / math.sqrt(2)))
+    p = math.erfc(abs(z) / math.sqrt(2)) * LEVEL / error
+    return Claim(name, text, measured, verdict, how, min(1.0, p))
 
 
-def most_above(name, text, values, limit, digits=2):
+def most_above(name, text, values, limit, digits=2, headline=False):
     """Claim that most values lie above a limit; shows all of them, for values with two modes."""
-    claim = share_above(name, text, sum(value > limit for value in values), len(values), 0.5)
-    return replace(claim, measured=" ".join(f"{value:.{digits}f}" for value in sorted(values)))
+    error = LOOK if headline else LEVEL
+    for some in (values[:FEWEST], values[: 2 * FEWEST]) if headline else (values,):
+        claim = share_above(name, text, sum(v > limit for v in some), len(some), 0.5, error=error)
+        if claim.verdict != OPEN:
+            break
+    measured = " ".join(f"{value:.{digits}f}" for value in sorted(some))
+    return replace(claim, measured=measured, how=claim.how + HEADLINE * headline)
 
 
 def pictures_above(name, text, values, limit, margin=0.02, digits=2):
-    """Claim that the mean of values, one per picture, lies above a limit (bootstrap of pictures).
-
-    Values that are all 0 or 1 are a share, see `share_above`.
-    """
+    """Claim that a mean over pictures lies above a limit (bootstrap; for 0s and 1s: a share)."""
     if set(map(float, values)) <= {0.0, 1.0}:
         return share_above(name, text, sum(values), len(values), limit, digits)
     low, high = bootstrap(values)

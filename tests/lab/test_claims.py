@@ -387,6 +387,22 @@ def test_values_with_two_modes_are_counted_and_all_shown():
     assert most_above("M", "", [0.5] * 10, 0.5).verdict == REVERSE  # at the limit is not above
 
 
+@properties
+@given(st.lists(st.sampled_from([0.1, 0.9]), min_size=5, max_size=20))
+def test_a_headline_claim_on_most_values_sees_five_then_ten(values):
+    def end(some):
+        n, right = len(some), some.count(0.9)
+        return stats.binomtest(right, n).proportion_ci(1 - LOOK, "wilson"), f"{right} of {n}"
+
+    found, told = end(values[:5])
+    if decide(found.low - 0.5, found.high - 0.5) == OPEN:
+        found, told = end(values[:10])
+    claim = most_above("M", "", values, 0.5, headline=True)
+    assert claim.verdict == decide(found.low - 0.5, found.high - 0.5)
+    assert claim.how == f"Wilson, {told}, headline: 97.06 %"
+    assert (claim.p < 0.05) == (claim.verdict != OPEN)
+
+
 # pictures
 
 
