@@ -2,7 +2,7 @@
 
 `check.gru_cell(MyGRUCell)` runs the class in this process and returns a `Verdict`, which shows
 itself in a notebook. Modules: runner and session run the learner's code; bank holds the search, the
-bank_... modules the equations and the known mistakes; the others hold the checks.
+the texts in mistakes the equations and what people write instead; the others the checks.
 """
 
 from a3lib.check import attentions, bert, cells, decoders, ranking, texts

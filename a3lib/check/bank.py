@@ -6,6 +6,7 @@ is explained by the fewest wrong formulas, at most one per line, whose numbers e
 here may be a part of a line that people write, so that pairs include two mistakes in one of theirs.
 """
 
+import re
 from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple
@@ -25,13 +26,11 @@ def written(file, /, **filled):
     text = (FOLDER / f"{file}.txt").read_text(encoding="utf-8")
     for key, value in filled.items():
         text = text.replace(f"{{{key}}}", value)
-    lines = []
-    for line in text.splitlines():
-        included, _, given = line.removeprefix("@").partition(" ")
-        values = (
-            dict(one.split("=") for one in given.split(", ")) if given and line[0] == "@" else {}
-        )
-        lines.append(written(included, **values) if line[0] == "@" else line)
+    lines = text.splitlines()
+    for n, line in enumerate(lines):
+        if line.startswith("@"):
+            included, _, given = line[1:].partition(" ")
+            lines[n] = written(included, **dict(re.findall(r"(\w+)=([^,]+)", given)))
     return "\n".join(lines)
 
 
@@ -49,24 +48,36 @@ class Bank:
 
     takes: names of the inputs; tools: functions that formulas use; accepted: names of formulas that
     may be right as well, with a remark each; loop: (environment, run) -> None, where the lines are
-    not just computed one after the other: run('x') computes those below a line '[x]'.
+    not just computed one after the other: run('x') computes those below a line '[x]'. Raises
+    ValueError with the first line that cannot be read or has the name of another.
     """
 
     def __init__(self, takes, text, tools=None, accepted=None, loop=None):
         self.takes, self.tools, self.accepted = takes.split(), tools or {}, accepted or {}
         self.loop = loop or (lambda environment, run: run(""))
         self.right, self.wrong = {}, {}
-        section = variables = hint = ""
+        self._at = "", "", ""  # section, variables and hint of the line above
         for line in filter(None, map(str.rstrip, text.splitlines())):
-            if line.startswith("["):
-                section = line.strip("[]")
-            elif line.startswith(" "):
-                name, formula = line.strip().split(" | ")
-                self.wrong[name] = _compiled(variables, formula, hint)
-            else:
-                variables, formula = line.split(" = ", 1)
-                formula, _, hint = formula.partition("  # ")
-                self.right.setdefault(section, []).append(_compiled(variables, formula, hint))
+            try:
+                self._add(line)
+            except (ValueError, SyntaxError) as error:
+                forms = "'variables = formula  # hint' or, indented, 'name of a mistake | formula', each name once"
+                raise ValueError(f"the bank's line {line!r} is none: write {forms}") from error
+
+    def _add(self, line):
+        section, variables, hint = self._at
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line.startswith(" "):
+            name, formula = line.strip().split(" | ")
+            if name in self.wrong:
+                raise ValueError("two mistakes have one name")
+            self.wrong[name] = _compiled(variables, formula, hint)
+        else:
+            variables, formula = line.split(" = ", 1)
+            formula, _, hint = formula.partition("  # ")
+            self.right.setdefault(section, []).append(_compiled(variables, formula, hint))
+        self._at = section, variables, hint
 
     def mistakes(self, accepted=()):
         """Names of all wrong formulas."""

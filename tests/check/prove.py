@@ -59,9 +59,8 @@ def frozen():
     """The same of freezing, whose mistakes are functions; pairs of them are not tried."""
     verdicts = [(check.freezing(function), set(names)) for function, names in WRONG.values()]
     caught = sum(not one.right for one, _ in verdicts)
-    return [len(WRONG), caught, sum(set(one.mistakes) == names for one, names in verdicts)] + [
-        ""
-    ] * 4
+    named = sum(set(one.mistakes) == names for one, names in verdicts)
+    return len(WRONG), caught, named, "", "", "", ""
 
 
 def two(item, most):
@@ -158,8 +157,8 @@ def measured(item, seeds, most):
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     start = time.process_time()
-    cells = [*variants(item), *two(item, most)] if item in SPECS else frozen()
-    cells += right(item, 10 if item == "freezing" else seeds)
+    found = (*variants(item), *two(item, most)) if item in SPECS else frozen()
+    cells = [*found, *right(item, 10 if item == "freezing" else seeds)]
     mutated = killed(item) if item in REFERENCES else ("", "", "", [])
     alive = [f"* {item}: `{what}`" for what in mutated[3]]
     return [item, *cells, *mutated[:3]], alive, time.process_time() - start
@@ -173,14 +172,11 @@ def main(arguments=None):
     command.add_argument("--jobs", type=int, default=-1, help="items at a time")
     options = command.parse_args(arguments)
     how = f"`python tests/check/prove.py --seeds {options.seeds} --pairs {options.pairs}`"
-    calls = (
-        joblib.delayed(measured)(item, options.seeds, options.pairs)
-        for item in [*SPECS, "freezing"]
-    )
-    rows, alive, seconds = [], [], 0
-    items = len(SPECS) + 1
+    items = [*SPECS, "freezing"]
+    calls = (joblib.delayed(measured)(item, options.seeds, options.pairs) for item in items)
     found = joblib.Parallel(options.jobs, return_as="generator")(calls)
-    for row, left, spent in tqdm(found, total=items):
+    rows, alive, seconds = [], [], 0
+    for row, left, spent in tqdm(found, total=len(items)):
         rows, alive, seconds = [*rows, row], alive + left, seconds + spent
         with written_by_rename(TABLE) as part:
             told = f"{seconds:.0f} s of one core; made by {how}"

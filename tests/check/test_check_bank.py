@@ -1,6 +1,7 @@
 """Every mistake of the bank is caught and named; so are pairs of them."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -32,10 +33,10 @@ def test_the_bank_is_large_enough_and_has_no_two_names_for_one_formula(item):
     bank = SPECS[item].bank
     large = ("gru_cell", "additive_attention", "scaled_dot_attention", "causal_attention")
     assert len(bank.mistakes(accepted(item))) >= (15 if item in large else 8)
-    formulas = [
-        (one.variables, one.code.co_code, one.code.co_consts, one.reads)
+    formulas = {
+        (one.variables, one.code.co_code, one.code.co_consts, one.code.co_names)
         for one in bank.wrong.values()
-    ]
+    }
     assert all(one.hint for one in bank.wrong.values())
     assert len(formulas) == len(bank.wrong)
 
@@ -71,7 +72,16 @@ def test_every_file_of_mistakes_is_read_and_whole():
             follow(name)
             texts.append(written(name))
     assert read == {path.stem for path in FOLDER.glob("*.txt")}
-    assert not any("{letter}" in text or "{name}" in text or "\n@" in text for text in texts)
+    assert not any(re.search(r"{[a-z]+}|^@", text, re.M) for text in texts)
+
+
+@pytest.mark.parametrize(
+    "line", ["x, h", "  no formula", "  a name | x +", "y = (x", "  twice | 1"]
+)
+def test_a_line_that_cannot_be_read_is_shown_with_the_two_forms(line):
+    with pytest.raises(ValueError, match="name of a mistake") as told:
+        Bank("x", f"outputs = [x]  # What?\n  twice | [2 * x]\n{line}")
+    assert repr(line) in str(told.value)
 
 
 def test_a_line_that_a_lecturer_adds_is_a_mistake_with_a_name():
