@@ -61,8 +61,9 @@ class Bank:
             try:
                 self._add(line)
             except (ValueError, SyntaxError) as error:
-                forms = "'variables = formula  # hint' or, indented, 'name of a mistake | formula', each name once"
-                raise ValueError(f"the bank's line {line!r} is none: write {forms}") from error
+                forms = "'variables = formula  # hint' or, indented, 'name of a mistake | formula'"
+                told = f"the bank's line {line!r} is none: write {forms}, each name once"
+                raise ValueError(told) from error
 
     def _add(self, line):
         section, variables, hint = self._at
