@@ -1,9 +1,10 @@
-"""What the notebooks' set-up cell calls: install what is missing, and nothing else."""
+"""What the notebooks' set-up cell calls: install what is missing or too old, and nothing else."""
 
-import re
 import subprocess
 import sys
 from importlib import metadata
+
+from packaging.requirements import Requirement
 
 # not needed inside a running kernel, and Colab has its own in place of JupyterLab
 NOT_IN_A_KERNEL = ("jupyterlab", "nbval")
@@ -12,31 +13,44 @@ KEPT = ("torch", "torchvision", "numpy", "transformers", "ipywidgets", "ipython"
 KEPT += ("matplotlib", "pandas")
 
 
-def missing_packages():
-    """The project's requirements that this environment does not have, as pip takes them."""
-    requirements = [text for text in metadata.requires("a3lib") or [] if "extra ==" not in text]
-    names = {text: re.match(r"[\w.-]+", text).group() for text in requirements}
-    needed = {text: name for text, name in names.items() if name not in NOT_IN_A_KERNEL}
-    return [text for text, name in needed.items() if _version(name) is None]
+def requirements():
+    """The project's requirements, as `Requirement`s with name and versions."""
+    texts = [text for text in metadata.requires("a3lib") or [] if "extra ==" not in text]
+    return [Requirement(text) for text in texts]
+
+
+def unmet(requirement):
+    """Whether a package is missing here, or older than what was tested."""
+    version = installed_version(requirement.name)
+    return version is None or not requirement.specifier.contains(version, prereleases=True)
 
 
 def install_missing():
-    """Install the missing requirements; what a running kernel depends on stays as it is.
+    """Install what is missing or too old; what a running kernel depends on stays as it is.
 
-    Returns the list of what was installed. Raises RuntimeError with pip's last words if it fails.
+    Returns the list of what was installed. Raises RuntimeError with pip's last words if it fails,
+    and with what to do if a package that has to stay is too old.
     """
-    missing = missing_packages()
-    if missing:
-        kept = [f"{name}=={_version(name).partition('+')[0]}" for name in KEPT if _version(name)]
-        command = [sys.executable, "-m", "pip", "install", "-q", *missing, *kept]
+    needed = [one for one in requirements() if unmet(one) and one.name not in NOT_IN_A_KERNEL]
+    old = [one for one in needed if one.name in KEPT and installed_version(one.name)]
+    if old:
+        told = ", ".join(f"{one.name} {installed_version(one.name)}" for one in old)
+        remedy = f"pip install {' '.join(repr(str(one)) for one in old)}"
+        raise RuntimeError(f"too old: {told}. Run `{remedy}`, restart the kernel, begin again")
+    if needed:
+        versions = {name: installed_version(name) for name in KEPT}
+        kept = [f"{n}=={v.partition('+')[0]}" for n, v in versions.items() if v]
+        wanted = [str(one) for one in needed]
+        command = [sys.executable, "-m", "pip", "install", "-q", *wanted, *kept]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             words = done.stderr.strip()[-500:]
-            raise RuntimeError(f"pip could not install {', '.join(missing)}: {words}")
-    return missing
+            raise RuntimeError(f"pip could not install {', '.join(wanted)}: {words}")
+    return [str(one) for one in needed]
 
 
-def _version(name):
+def installed_version(name):
+    """The version of a package here, None without it."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

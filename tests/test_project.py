@@ -1,10 +1,14 @@
 """Promises of the project as a whole: a light import, wings, one address, sizes, the README's commands."""
 
 import ast
+import http.server
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
+import urllib.parse
 from pathlib import Path
 
 import nbformat
@@ -161,6 +165,48 @@ def test_the_set_up_cell_fetches_the_project_by_its_address(tmp_path):
     code = cell + "\nassert os.getcwd().endswith('notebooks')"
     subprocess.run([sys.executable, "-c", code], cwd=elsewhere, check=True)
     assert (elsewhere / "a3/notebooks/1.ipynb").is_file()
+
+
+def run_set_up_cell(folder, sessions, tmp_path):
+    """The cell where a stand-in for Colab's server tells `sessions`; git is one that notes its call."""
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin" / "git"
+    git.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\nexit 1\n')
+    git.chmod(0o755)
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = self.path == "/api/sessions" and sessions is not None
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(sessions).encode() if found else b"")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = {"COLAB_JUPYTER_IP": "127.0.0.1", "KMP_TARGET_PORT": str(server.server_port)}
+        there |= os.environ | {"PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}"}
+        command = [sys.executable, "-c", set_up_cell()]
+        done = subprocess.run(command, cwd=folder, env=there, capture_output=True, text=True)
+        server.shutdown()
+    called = tmp_path / "called"
+    return done.stderr, called.read_text().split() if called.exists() else None
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_on_colab_the_address_is_that_of_the_notebook_which_is_open(tmp_path, quoted):
+    place = "https://github.com/some-one/my.a3/blob/main/notebooks/1_gru_translation.ipynb"
+    path = "fileId=" + (urllib.parse.quote(place, safe="") if quoted else place)
+    _, called = run_set_up_cell(tmp_path, [{"name": "1.ipynb", "path": path}], tmp_path)
+    assert called[0] == "clone" and "https://github.com/some-one/my.a3" in called
+
+
+@pytest.mark.parametrize("sessions", [None, [], [{"path": "fileId=1aB-from-Drive"}]])
+def test_on_colab_without_a_repository_the_cell_says_what_to_do(tmp_path, sessions):
+    told, called = run_set_up_cell(tmp_path, sessions, tmp_path)
+    assert called is None and "or set REPOSITORY" in told
 
 
 def test_requirements_and_test_extra_cover_the_readme():
