@@ -187,13 +187,19 @@ def _given(value, gradient=False):
 
 
 def _fit(target, values):
-    """(positional, keywords) for a callable: by name where all its names are known."""
+    """(positional, keywords) for a callable: by name where known, else in order, else False."""
     if "config" in values:
         values = {**values, "config": _bert()[0](**values["config"])}
     names, known = _parameters(target, required=True), {**values, "opts": SUPPLIED["opts"]}
     if set(names) <= set(known):
         return [], {n: known[n] for n in _parameters(target) if n in known}
-    return list(values.values())[: len(names)], {}
+    order = list(values.values())[: len(names)]
+    if len(order) == len(names) and all(
+        known.get(n, v) is v for n, v in zip(names, order, strict=True)
+    ):
+        return order, {}
+    rest = (value for name, value in values.items() if name not in names)
+    return [], {n: known[n] if n in known else next(rest, False) for n in names}
 
 
 def _bert():

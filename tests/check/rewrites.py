@@ -740,6 +740,16 @@ class AddedToEmbeddings(nn.Module):
 
 
 @right("positional_encoding")
+@right("transformer_decoder")
+class WithAFlag(HandoutLoop):
+    """Its constructor needs a value that no hand-out has."""
+
+    def __init__(self, vocab_size, hidden_size, num_layers, on_gpu):
+        super().__init__(vocab_size, hidden_size, num_layers)
+        self.on_gpu = on_gpu
+
+
+@right("positional_encoding")
 class EncoderWithOptions(Blocks):
     def __init__(self, vocab_size, hidden_size, num_layers, opts):
         self.on_gpu = opts.cuda
