@@ -1,1 +1,1 @@
-"""Sentence classification with BERT: data, classifiers, fine-tuning, probes, more pretraining."""
+"""Sentence classification with BERT: data, classifiers, fine-tuning, probes."""

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from a3lib.bert.arithmetic import HARDER, expressions, harder, scores, split
 from a3lib.bert.fine_tuning import FineTuningSettings, fine_tune, freeze, logits_of
 from a3lib.bert.heads import SentenceClassifier, encode
-from a3lib.bert.pretraining import CORPORA, PretrainingSettings, pretrain
 from a3lib.bert.probes import PROPER, features, regression, train_head
 from a3lib.common import best_device
 from a3lib.lab.bert_runs import CONDITIONS
 from a3lib.lab.keys import made_with
+from a3lib.lab.pretraining import CORPORA, PretrainingSettings, pretrain
 from a3lib.pretrained.encoders import load_encoder, random_encoder
 
 HEADS = {  # trained heads on cached features: (settings, pooling)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from a3lib.bert.fine_tuning import FineTuningSettings
-from a3lib.bert.pretraining import CORPORA, corpus
 from a3lib.lab.keys import run_key
+from a3lib.lab.pretraining import CORPORA, corpus
 from a3lib.lab.records import of_run
 from a3lib.pretrained.weights import MINILM
 

@@ -186,7 +186,7 @@ def test_words_outside_the_numbers_can_be_classified():
 
 
 def test_what_does_not_need_transformers_does_not_load_it():
-    names = ("arithmetic", "heads", "fine_tuning", "probes", "pretraining")
+    names = ("arithmetic", "heads", "fine_tuning", "probes")
     imports = "; ".join(f"import a3lib.bert.{name}" for name in names)
     heavy = "{'transformers', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)"
     command = [sys.executable, "-c", f"import sys; {imports}; print({heavy})"]

@@ -7,11 +7,10 @@ import pytest
 import torch
 from tiny_bert import tiny_encoder
 
-from a3lib.bert import pretraining
 from a3lib.bert.arithmetic import expressions, harder, scores, split
 from a3lib.bert.fine_tuning import FineTuningSettings, logits_of
 from a3lib.bert.heads import SentenceClassifier, encode
-from a3lib.lab import bert_experiments, claims
+from a3lib.lab import bert_experiments, claims, pretraining
 from a3lib.lab.bert_experiments import make_encoder, run
 from a3lib.lab.bert_runs import CONDITIONS
 from a3lib.pretrained import weights

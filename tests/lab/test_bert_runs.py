@@ -6,8 +6,8 @@ from dataclasses import FrozenInstanceError, asdict, replace
 import pytest
 
 from a3lib.bert.fine_tuning import FineTuningSettings
-from a3lib.bert.pretraining import CORPORA
 from a3lib.lab.bert_runs import CANDIDATES, CONDITIONS, FRESH, TWICE, Condition, chosen
+from a3lib.lab.pretraining import CORPORA
 from a3lib.lab.runs import RUNS
 
 

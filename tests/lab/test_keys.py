@@ -8,8 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 
-from a3lib.bert import pretraining
-from a3lib.lab import bert_runs, keys
+from a3lib.lab import bert_runs, keys, pretraining
 from a3lib.lab.bert_runs import CONDITIONS, Condition
 from a3lib.lab.keys import made_with, run_key
 from a3lib.lab.runs import RUNS, Run

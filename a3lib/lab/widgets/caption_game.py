@@ -7,8 +7,8 @@ import io
 import math
 from typing import NamedTuple
 
-from a3lib.clip.captions import content_words, tidy
 from a3lib.clip.ranking import explain
+from a3lib.lab.captions import content_words, tidy
 from a3lib.lab.widgets.display import live_region
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_bert import tiny_encoder
 
-from a3lib.bert import pretraining
-from a3lib.bert.pretraining import (
+from a3lib.common import Diverged
+from a3lib.lab import pretraining
+from a3lib.lab.pretraining import (
     CORPORA,
     MaskedLanguageModel,
     PretrainingSettings,
@@ -19,7 +20,6 @@ from a3lib.bert.pretraining import (
     pieces,
     pretrain,
 )
-from a3lib.common import Diverged
 
 ENCODER = tiny_encoder()
 TOKENIZER = ENCODER.tokenizer

@@ -9,9 +9,9 @@ from fake_clip import COLOURS, FakeClip, paint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3lib.clip import captions
 from a3lib.clip.gallery import Gallery, packaged_photographs
 from a3lib.clip.ranking import explain
+from a3lib.lab import captions
 
 
 @pytest.fixture(scope="module")
