@@ -33,7 +33,29 @@ def photographs_in(folder):
     return [Photograph(paths[name], name) for name in sorted(paths) if "/." not in f"/{name}"]
 
 
-class Gallery:
+class Pictures:
+    """`photographs` with their `features` (N, D) of length 1, as a model made them."""
+
+    def __init__(self, model, photographs, features):
+        self.model, self.photographs, self.features = model, photographs, features
+
+    def __len__(self):
+        return len(self.photographs)
+
+    def index(self, name):
+        """Place of a picture by its file name. Raises KeyError naming a few that are there."""
+        names = [photograph.name for photograph in self.photographs]
+        if name not in names:
+            some = ", ".join(names[:5])
+            raise KeyError(f"no picture {name!r} in this gallery of {len(self)}; there are {some}")
+        return names.index(name)
+
+    def scores(self, texts):
+        """Cosine of each text with each picture: (len(texts), N)."""
+        return self.model.encode_text(list(texts)) @ self.features.T
+
+
+class Gallery(Pictures):
     """Pictures with their features: `photographs`, `features` (N, D) of length 1, lines `skipped`.
 
     Without a folder these are the packaged photographs; with one, its first `limit` files by name.
@@ -72,21 +94,6 @@ class Gallery:
             with written_by_rename(path) as part, part.open("wb") as file:
                 np.savez(file, keys=[*known], features=torch.stack([*known.values()]).numpy())
         self.features = torch.stack([known[key] for key in keys])  # (N, D)
-
-    def __len__(self):
-        return len(self.photographs)
-
-    def index(self, name):
-        """Place of a picture by its file name. Raises KeyError naming a few that are there."""
-        names = [photograph.name for photograph in self.photographs]
-        if name not in names:
-            some = ", ".join(names[:5])
-            raise KeyError(f"no picture {name!r} in this gallery of {len(self)}; there are {some}")
-        return names.index(name)
-
-    def scores(self, texts):
-        """Cosine of each text with each picture: (len(texts), N)."""
-        return self.model.encode_text(list(texts)) @ self.features.T
 
 
 def _without_far_ends(image):

@@ -7,21 +7,23 @@ from pathlib import Path
 import torch
 
 from a3lib.lab.bert_runs import CONDITIONS, Condition
+from a3lib.lab.clip_runs import CLIP_RUNS, ClipRun
 from a3lib.lab.records import append_record, read_records
 from a3lib.lab.runs import RUNS
 from a3lib.optimization import Checkpoint
 
-KNOWN = {**RUNS, **CONDITIONS}
+KNOWN = {**RUNS, **CONDITIONS, **CLIP_RUNS}
 
 
 def sweep(runs, path, seeds=None, jobs=-1, on_record=None, models=None):
     """Train runs with their own or the given seeds, as far as `path` has no record of them.
 
-    `runs` are `Run`s of Parts 1 and 2 or `Condition`s of Part 3. They go to `jobs` processes (-1:
-    one per core) of one thread each; on a GPU one after the other in this process. Records are
-    appended as they come; `on_record(done, total, record)` tells progress; with a folder `models`
-    seed 0's weights are kept there. Interrupted at any moment, the same call goes on from the
-    records and, within a run of Parts 1 and 2, from its checkpoint. Returns all records of these.
+    `runs` are `Run`s of Parts 1 and 2, `Condition`s of Part 3, `ClipRun`s. They go to `jobs`
+    processes (-1: one per core) of one thread each; on a GPU one after the other in this process.
+    Records are appended as they come; `on_record(done, total, record)` tells progress; with a
+    folder `models` seed 0's weights are kept there. Interrupted at any moment, the same call goes
+    on from the records and, within a run of Parts 1 and 2, from its checkpoint. Returns all records
+    of these.
     """
     from joblib import Parallel, delayed
 
@@ -52,6 +54,10 @@ def _record(run, seed, checkpoints, models):
         from a3lib.lab import bert_experiments  # heavy, and of no use to Parts 1 and 2
 
         return bert_experiments.run(run, seed).record
+    if isinstance(run, ClipRun):
+        from a3lib.lab import clip_experiments
+
+        return clip_experiments.run(run, seed, models=models)[2]
     from a3lib.lab import experiments
 
     return experiments.record_run(run, seed, checkpoints, models)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from a3lib.clip import zero_shot
 from a3lib.clip.gallery import Gallery
+from a3lib.lab import calibration
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_the_scale_of_drawn_labels_is_found_again(scale, seed):
     generator = torch.Generator().manual_seed(seed)
     scores = torch.rand(4000, 5, generator=generator) * 10 / scale
     targets = torch.multinomial((scale * scores).softmax(-1), 1, generator=generator)[:, 0]
-    assert zero_shot.fit_scale(scores, targets) == pytest.approx(scale, rel=0.15)
+    assert calibration.fit_scale(scores, targets) == pytest.approx(scale, rel=0.15)
 
 
 def test_the_fitted_scale_has_the_lowest_log_loss():
@@ -57,14 +58,14 @@ def test_the_fitted_scale_has_the_lowest_log_loss():
     )
     scores[torch.arange(50), targets] += 0.8
     scores /= 10  # as cosines, which lie close together
-    best = zero_shot.fit_scale(scores, targets)
+    best = calibration.fit_scale(scores, targets)
     losses = {
-        scale: float(zero_shot.log_loss(scores, targets, scale).mean())
+        scale: float(calibration.log_loss(scores, targets, scale).mean())
         for scale in (best, best / 1.2, best * 1.2)
     }
     assert min(losses, key=losses.get) == best
 
 
 def test_log_loss_is_in_nats_per_picture():
-    loss = zero_shot.log_loss(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), [0, 1], scale=2.0)
+    loss = calibration.log_loss(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), [0, 1], scale=2.0)
     assert loss.tolist() == pytest.approx([math.log(1 + math.exp(-2)), math.log(2)])

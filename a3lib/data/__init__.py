@@ -1,0 +1,1 @@
+"""Words, photographs and pictures, with their licences; emoji and drawn scenes with captions."""

@@ -1,0 +1,73 @@
+"""The named runs of the small CLIP: their settings, what they hold out, and their seeds."""
+
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+
+from a3lib.clip.contrastive import ContrastiveSettings
+from a3lib.clip.small import Vocabulary, build
+from a3lib.data import scenes
+from a3lib.data.emoji import FOLDER, STYLES, EmojiBatches, emoji
+from a3lib.lab.keys import run_key
+
+
+@dataclass(frozen=True)
+class ClipRun:
+    """All but the seed, which decides weights, order, augmentation and scenes."""
+
+    name: str
+    settings: ContrastiveSettings = ContrastiveSettings()
+    held_out: str = "noto"  # the style that is only tested on; 'scenes': drawn scenes, no emoji
+    keywords: float = 0.0  # share of the captions that are keywords instead of the name
+    hard_negatives: bool = False  # of scenes: twins with the same words in one batch
+    seeds: tuple = (0, 1, 2, 3, 4)
+
+    def key(self, seed):
+        """The key of a run."""
+        settings = replace(self, seeds=())  # which seeds are recorded changes no run
+        return run_key(settings, seed, _pictures())
+
+
+@functools.cache
+def _pictures():
+    """Hash of all pictures."""
+    files = (path.read_bytes() for path in sorted(FOLDER.glob("*.webp")))
+    return hashlib.sha256(b"".join(files)).hexdigest()
+
+
+LIVE = ContrastiveSettings()
+LONG = replace(LIVE, epochs=100, widths=(64, 128, 256))  # under fifteen minutes of one core
+
+
+def _runs():
+    for style in STYLES:
+        yield ClipRun(f"live-{style}", held_out=style)
+        yield ClipRun(f"long-{style}", LONG, style, keywords=0.2, seeds=(0,))
+    for size in (16, 64):  # as many pictures in smaller batches
+        yield ClipRun(f"live-batch-{size}", replace(LIVE, batch_size=size))
+    yield ClipRun("live-fixed", replace(LIVE, learned_temperature=False))
+    drawn_scenes = replace(LIVE, epochs=20)
+    yield ClipRun("scenes", drawn_scenes, "scenes")
+    yield ClipRun("scenes-hard", drawn_scenes, "scenes", hard_negatives=True)
+
+
+CLIP_RUNS = {run.name: run for run in _runs()}
+
+
+@functools.cache
+def vocabulary():
+    """The tokens of all names, keywords and scenes: the same in every run."""
+    words = [*scenes.COLOURS, *scenes.SHAPES, *scenes.OPPOSITE, "a two three four five crosses"]
+    words += [f"{shape}s" for shape in scenes.SHAPES]
+    return Vocabulary([*words, *(f"{one.name}, {one.keywords}" for one in emoji())])
+
+
+def start(run, seed):
+    """(untrained model, data) of a run, for `contrastive.train`."""
+    encode = vocabulary().encode
+    if run.held_out == "scenes":
+        data = scenes.SceneBatches(encode, 15, run.hard_negatives)
+    else:
+        styles = [style for style in STYLES if style != run.held_out]
+        data = EmojiBatches(styles, encode, run.keywords)
+    return build(run.settings, vocabulary(), seed), data

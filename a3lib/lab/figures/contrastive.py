@@ -1,0 +1,136 @@
+"""Figures of contrastive learning: pictures on a sheet, two towers, the N x N matrix."""
+
+import textwrap
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from a3lib.clip.contrastive import contrastive_logits
+from a3lib.lab.figures.base import COLOURS, InPlace, Picture, label_axes
+
+BOX = {"boxstyle": "round,pad=0.02,rounding_size=0.08", "linewidth": 1.2}
+ARROW = {"arrowstyle": "-|>", "mutation_scale": 12, "color": "#444444"}
+
+
+def contact_sheet(title, images, names, columns=16, framed=None):
+    """All pictures, small, in reading order, with their names; `framed`: the place of a target.
+
+    images: RGB arrays (height, width, 3) of any size.
+    """
+    lines = -(-len(images) // columns)
+    figure = Figure(figsize=(0.72 * columns, 0.88 * lines + 0.4), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for place, (axes, image, name) in enumerate(zip(panels, images, names, strict=False)):
+        axes.imshow(image)
+        axes.set_xlabel(name if len(name) < 15 else f"{name[:13]}…", fontsize=6, labelpad=1)
+        if place == framed:
+            axes.spines[:].set(visible=True, color=COLOURS[1], linewidth=3)
+    figure.suptitle(title)
+    told = f"{len(images)} pictures, from {names[0]} to {names[-1]}"
+    told += "" if framed is None else f"; the target, {names[framed]}, has an orange frame"
+    return Picture(figure, title, told, photographs=True)
+
+
+def towers(title, image, caption, sizes, cosine):
+    """A picture and its caption through their towers into one space, where they meet.
+
+    sizes: (texts of the picture's, of the caption's steps), as 'tokens (12)'; cosine: of the two.
+    """
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 10), ylim=(0, 3.4))
+    axes.axis("off")
+    axes.imshow(image, extent=(0.1, 1.3, 2.05, 3.25), zorder=2)
+    said = "\n".join(textwrap.wrap(f"“{caption}”", 13))
+    axes.text(0.7, 0.8, said, ha="center", va="center", fontsize=10)
+    for row, (y, steps) in enumerate(zip((2.65, 0.8), sizes, strict=True)):
+        places = np.linspace(2.4, 6.4, len(steps))
+        for x, text in zip(places, steps, strict=True):
+            box = FancyBboxPatch(
+                (x - 0.72, y - 0.38), 1.44, 0.76, **BOX, ec=COLOURS[row], fc="white"
+            )
+            axes.add_patch(box)
+            axes.text(x, y, text, ha="center", va="center", fontsize=8)
+        stops = [1.45, *(x - 0.75 for x in places)]
+        begins = [1.35, *(x + 0.75 for x in places[:-1])]
+        for a, b in zip(begins, stops[1:], strict=True):
+            axes.add_patch(FancyArrowPatch((a, y), (b, y), **ARROW))
+        axes.add_patch(
+            FancyArrowPatch((places[-1] + 0.75, y), (8.25, 1.72 + 0.2 * (y - 1.72)), **ARROW)
+        )
+    axes.text(9.1, 1.72, f"cosine\n{cosine:+.2f}", ha="center", va="center", fontsize=13)
+    figure.suptitle(title)
+    told = f"picture: {', '.join(sizes[0])}; caption: {', '.join(sizes[1])}"
+    told += f"; their cosine: {cosine:+.2f}"
+    return Picture(figure, title, told.replace("\n", " "), photographs=True)
+
+
+def matrix(title, images, captions, cosines):
+    """Cosines of N pictures (columns) and their N captions (rows); partners on the diagonal."""
+    count = len(captions)
+    figure = Figure(figsize=(0.5 * count + 3.2, 0.5 * count + 1.2), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.imshow(cosines, cmap="cividis", vmin=-1, vmax=1)
+    figure.colorbar(drawn, label="cosine", shrink=0.7)
+    axes.set_yticks(range(count), captions, fontsize=8)
+    axes.set(xticks=[], xlabel="pictures, in the order of their captions", title=title)
+    for column, image in enumerate(images):
+        box = axes.inset_axes([column / count, 1.005, 1 / count, 1 / count])
+        box.imshow(image)
+        box.axis("off")
+    axes.set_title(title, pad=0.5 * 72 + 8)
+    diagonal = np.diag(cosines)
+    others = (cosines.sum() - diagonal.sum()) / (count * count - count)
+    best = int((cosines.argmax(1) == np.arange(count)).sum())
+    told = f"partners {diagonal.mean():+.2f} on average, others {others:+.2f}; "
+    return Picture(figure, title, told + f"{best} of {count} captions fit their own picture best")
+
+
+class LiveMatrix:
+    """Callback of `contrastive.train`: the matrix of some pictures, redrawn every few epochs.
+
+    pictures (N, 3, H, W) from 0 to 1 and tokens (N, S) go through the model as it is; `seen` keeps
+    (epoch, cosines) of each drawing.
+    """
+
+    def __init__(self, title, pictures, tokens, captions, every=4):
+        self.title, self.captions, self.every = title, captions, every
+        self.pictures, self.tokens, self.seen = pictures, tokens, []
+        self._show = InPlace()
+
+    def __call__(self, history, model):
+        done = len(history)
+        if done % self.every and done not in (1, history.epochs):
+            return
+        model.eval()
+        with torch.no_grad():
+            features = model.encode_image(self.pictures), model.encode_text(self.tokens)
+            cosines = contrastive_logits(*features, 1.0).T.numpy()  # (captions, pictures)
+        self.seen.append((done, cosines))
+        title = f"{self.title}, epoch {done} of {history.epochs}"
+        self._show(matrix(title, rgb(self.pictures), self.captions, cosines))
+
+    def rising(self):
+        """Cosines of partners and of others over the epochs, as a `Picture`."""
+        figure = Figure(figsize=(6, 3), layout="constrained")
+        axes, epochs = figure.subplots(), [epoch for epoch, _ in self.seen]
+        count = len(self.captions)
+        means = {"partners": [np.diag(c).mean() for _, c in self.seen]}
+        means["others"] = [(c.sum() - np.diag(c).sum()) / (count**2 - count) for _, c in self.seen]
+        for (label, values), colour, line in zip(means.items(), COLOURS, ("-", "--"), strict=False):
+            axes.plot(epochs, values, line, color=colour, label=label)
+        label_axes(axes, self.title, "epoch", "mean cosine")
+        axes.legend()
+        last = {label: values[-1] for label, values in means.items()}
+        told = ", ".join(f"{label} {value:+.2f}" for label, value in last.items())
+        return Picture(figure, self.title, f"mean cosine after the last epoch: {told}")
+
+
+def rgb(pictures):
+    """(N, 3, H, W) from 0 to 1 or uint8 -> N arrays (H, W, 3) as matplotlib draws them."""
+    return list(pictures.movedim(1, 3).numpy())
