@@ -1,6 +1,5 @@
 """Two towers, one space: CLIP, and a labelled stand-in for machines without a model hub."""
 
-import contextlib
 import json
 from pathlib import Path
 
@@ -94,11 +93,12 @@ class StandIn(TwoTowers):
     label = "This is not CLIP: EfficientNet-Lite0 and MiniLM, never trained together, stand in."
     logit_scale, context_length = 20.0, 256  # as in MiniLM's own training
 
-    def __init__(self):
+    def __init__(self, reason=""):
         import timm
         from open_clip import IMAGENET_CLASSNAMES
 
         super().__init__()
+        self.label += reason
         stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
         self.tower = timm.create_model("tf_efficientnet_lite0").eval()
         self.tower.load_state_dict({timm_name(name): stored[name] for name in stored})
@@ -140,16 +140,18 @@ def load_clip(name="auto", source=None):
     """CLIP, or what stands in for it.
 
     `ViT-B-32`: OpenAI's; a folder or a repository of the hub with `open_clip_config.json`;
-    `standin`; `auto`: ViT-B-32 if the hub has it, else the stand-in, and with source `offline`
-    always the stand-in, so that results do not depend on a cache.
+    `standin`; `auto`: ViT-B-32 if it can be had, else the stand-in, whose label says why not, and
+    with source `offline` always the stand-in, so that results do not depend on a cache.
     Raises WeightsUnavailable, and ValueError for weights that do not fit.
     """
     source = weights.chosen_source(source)
-    if name == "auto" and source == "auto":
-        with contextlib.suppress(weights.WeightsUnavailable):
-            return load_clip("ViT-B-32", source)
-    if name == "standin" or (name == "auto" and source != "hub"):
+    if name == "standin" or (name == "auto" and source == "offline"):
         return StandIn()
+    if name == "auto" and source == "auto":
+        try:
+            return load_clip("ViT-B-32", source)
+        except Exception as error:  # whatever fails at the hub or in its files, the notebook runs
+            return StandIn(f" CLIP could not be had: {' '.join(str(error).split())[:200]}")
     name = OPENAI if name in ("auto", "ViT-B-32") else str(name)
     folder = Path(name) if Path(name).is_dir() else weights.hub_folder(name, source, FILES)
     return _open_clip(folder, name)

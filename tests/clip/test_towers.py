@@ -149,16 +149,40 @@ def test_without_a_hub_auto_takes_the_stand_in_and_a_name_does_not(monkeypatch):
         raise WeightsUnavailable("no hub")
 
     monkeypatch.setattr(weights, "hub_folder", hub)
-    monkeypatch.setattr(clip, "StandIn", lambda: "the stand-in")
+    monkeypatch.setattr(clip, "StandIn", lambda reason="": "the stand-in")
     assert load_clip("auto", "auto") == load_clip("standin", "hub") == "the stand-in"
     for name, source in (("ViT-B-32", "auto"), ("auto", "hub"), ("ViT-B-32", "offline")):
         with pytest.raises(WeightsUnavailable, match="no hub"):
             load_clip(name, source)
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ValueError("its weights were trained with QuickGELU"),
+        OSError("disk full\nand more"),
+        RuntimeError("half a snapshot"),
+        ImportError("no tokenizer"),
+        WeightsUnavailable("no hub"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_whatever_fails_at_the_hub_the_stand_in_speaks_and_says_why_in_one_line(
+    monkeypatch, failure
+):
+    def hub(*args):
+        raise failure
+
+    monkeypatch.setattr(weights, "hub_folder", hub)
+    model = load_clip("auto", "auto")
+    assert not model.is_clip and "\n" not in model.label
+    assert "could not be had" in model.label and str(failure).partition("\n")[0] in model.label
+    assert StandIn().label == StandIn.label  # the reason is of this one alone
+
+
 def test_offline_takes_the_stand_in_whatever_a_cache_holds(monkeypatch):
     monkeypatch.setattr(weights, "hub_folder", None)  # asking would fail
-    monkeypatch.setattr(clip, "StandIn", lambda: "the stand-in")
+    monkeypatch.setattr(clip, "StandIn", lambda reason="": "the stand-in")
     assert load_clip("auto", "offline") == "the stand-in"
 
 
