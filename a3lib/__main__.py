@@ -1,0 +1,7 @@
+"""`python -m a3lib`: the doctor."""
+
+import sys
+
+from a3lib.page.doctor import main
+
+sys.exit(main())
