@@ -79,6 +79,7 @@ def test_modules_are_small():
 def test_the_wings_are_small():
     assert lines_of(*CORE) <= 3000
     assert lines_of("lab") <= 2850
+    assert lines_of("page") <= 900
 
 
 def test_few_lines_are_long():
