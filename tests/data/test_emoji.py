@@ -2,7 +2,9 @@
 
 import hashlib
 import itertools
+import os
 
+import make_pictures
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,11 @@ def test_augmented_pictures_stay_pictures_and_follow_the_generator(seed):
 def test_a_white_picture_stays_white_wherever_it_is_moved():
     white = torch.full((8, 3, 32, 32), 255, dtype=torch.uint8)
     assert augmented(white).min() == 1
+
+
+@pytest.mark.skipif("A3_PICTURES" not in os.environ, reason="opt-in, see tests/QUARANTINE.md")
+def test_made_again_from_the_packages_the_pictures_are_equal_pixel_by_pixel():
+    lines, pictures = make_pictures.make(os.environ["A3_PICTURES"])
+    assert "\n".join(lines) + "\n" == (FOLDER / "emoji.tsv").read_text(encoding="utf8")
+    for style, tiles in pictures.items():
+        assert torch.from_numpy(tiles).movedim(3, 1).equal(drawn(style)), style
