@@ -51,7 +51,8 @@ def label_bars(title, photographs, labels, probabilities, note="", k=5):
         colours = [COLOURS[labels[i] == photograph.label] for i in top]
         bars.barh(range(len(top)), row[top], color=colours)
         names = [labels[i] for i in top]
-        bars.set(yticks=range(len(top)), yticklabels=names, xlim=(0, 1), xlabel="probability")
+        bars.set(yticks=range(len(top)), xlim=(0, 1), xlabel="probability")
+        bars.set_yticklabels([name if len(name) < 20 else f"{name[:17]}…" for name in names])
         bars.invert_yaxis()
         bars.spines[["top", "right"]].set_visible(False)
         parts.append(f"{photograph.name} {names[0]} {row[top[0]]:.1f}")
