@@ -25,7 +25,8 @@ class ContrastiveSettings(OptimizerSettings):
     batch_size: int = 256  # each caption is told from 255 others
     weight_decay: float = 0.1
     widths: tuple = (32, 64, 128)  # channels of the three convolutions
-    text_width: int = 128  # of the one transformer block
+    text_width: int = 128  # of a transformer block
+    text_layers: int = 1  # enough for names; whose colour is whose takes two
     dimension: int = 128  # D, of the common space
     temperature: float = 0.07  # softmax temperature at the start, as published
     learned_temperature: bool = True

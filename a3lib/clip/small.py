@@ -1,4 +1,4 @@
-"""The towers of a small CLIP: three convolutions, one transformer block, in open_clip's class."""
+"""The towers of a small CLIP: convolutions and transformer blocks in open_clip's class."""
 
 import math
 
@@ -49,8 +49,9 @@ def build(settings, vocabulary, seed=0):
     from open_clip import CustomTextCLIP
 
     replaced = {"image_size": SIDE, "patch_size": SIDE, "layers": 1, "width": 8, "head_width": 8}
-    text = {"context_length": CONTEXT, "vocab_size": len(vocabulary.places) + 1, "layers": 1}
+    text = {"context_length": CONTEXT, "vocab_size": len(vocabulary.places) + 1}
     text |= {"width": settings.text_width, "heads": settings.text_width // 32}
+    text |= {"layers": settings.text_layers}
     scale = -math.log(settings.temperature)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -46,9 +46,10 @@ def _runs():
     for size in (16, 64):  # as many pictures in smaller batches
         yield ClipRun(f"live-batch-{size}", replace(LIVE, batch_size=size))
     yield ClipRun("live-fixed", replace(LIVE, learned_temperature=False))
-    drawn_scenes = replace(LIVE, epochs=20)
-    yield ClipRun("scenes", drawn_scenes, "scenes")
-    yield ClipRun("scenes-hard", drawn_scenes, "scenes", hard_negatives=True)
+    for layers in (1, 2):
+        settings, name = replace(LIVE, epochs=20, text_layers=layers), f"scenes-{layers}-layer"
+        yield ClipRun(name, settings, "scenes")
+        yield ClipRun(f"{name}-hard", settings, "scenes", hard_negatives=True)
 
 
 CLIP_RUNS = {run.name: run for run in _runs()}

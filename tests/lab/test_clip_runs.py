@@ -28,9 +28,12 @@ def test_comparisons_change_one_factor():
         other = CLIP_RUNS[name]
         changed = [f for f, v in vars(other.settings).items() if v != getattr(live.settings, f)]
         assert len(changed) == 1 and other.held_out == live.held_out
-    assert replace(CLIP_RUNS["scenes"], name="", hard_negatives=True) == replace(
-        CLIP_RUNS["scenes-hard"], name=""
-    )
+    for layers in (1, 2):
+        plain, hard = (
+            replace(CLIP_RUNS[f"scenes-{layers}-layer{end}"], name="") for end in ("", "-hard")
+        )
+        assert replace(plain, hard_negatives=True) == hard
+        assert plain.settings == replace(CLIP_RUNS["scenes-1-layer"].settings, text_layers=layers)
     assert {CLIP_RUNS[f"live-{style}"].held_out for style in STYLES} == set(STYLES)
 
 
