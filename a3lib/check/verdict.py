@@ -1,7 +1,10 @@
 """What a check says, for the terminal and for the notebook."""
 
+import csv
+import functools
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 
 @dataclass(frozen=True, repr=False)
@@ -15,6 +18,7 @@ class Verdict:
     remarks: tuple = ()  # true, but no mistakes
     counter_example: str = ""  # the smallest input that was found, with numbers
     hint: str = ""  # where to think next; never the answer
+    consequence: str = ""  # what a training with the mistake came to, measured
     verified: tuple = ()  # what was compared and found equal
     line: int | None = None  # of the learner's code, where it raised
     attempted: bool = True  # False for a stub that was left as it was
@@ -47,6 +51,7 @@ class Verdict:
             "Named": "; ".join(self.mistakes),
             "Smallest example": self.counter_example,
             "Think about": self.hint,
+            "Had it not been caught": self.consequence,
             "Verified": "; ".join(self.verified),
             "Remark": "\n".join(self.remarks),
         }
@@ -56,6 +61,7 @@ class Verdict:
 def judged(item, problems, wrong, right, verified=(), remarks=(), line=None):
     """The verdict on problems (name, example, hint); wrong and right begin and are its message."""
     names = tuple(name for name, _, _ in problems)
+    measured = consequences()
     return Verdict(
         item,
         not problems,
@@ -64,6 +70,7 @@ def judged(item, problems, wrong, right, verified=(), remarks=(), line=None):
         remarks=tuple(remarks),
         counter_example="\n".join(shown for _, shown, _ in problems if shown),
         hint=" ".join(dict.fromkeys(hint for _, _, hint in problems)),
+        consequence="\n".join(measured[item, n] for n in names if (item, n) in measured),
         verified=() if problems else tuple(verified),
         line=line,
     )
@@ -72,3 +79,11 @@ def judged(item, problems, wrong, right, verified=(), remarks=(), line=None):
 def not_attempted(item):
     """The verdict on a stub."""
     return Verdict(item, False, "The stub is as it was given.", attempted=False)
+
+
+@functools.cache
+def consequences():
+    """(item, mistake) -> a sentence of consequences.csv (made by tests/check/consequences.py)."""
+    path = Path(__file__).with_name("consequences.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        return {(row["item"], row["mistake"]): row["sentence"] for row in csv.DictReader(file)}
