@@ -1,7 +1,6 @@
 """Contrastive learning (Radford et al. 2021): N pictures, N captions, N x N cosines, one loss."""
 
 import contextlib
-import math
 import time
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from torch.nn import functional
 from a3lib.common import one_thread
 from a3lib.optimization import History, OptimizerSettings, Updates
 
-LARGEST_SCALE = math.log(100)  # of the cosines, as a logarithm: the published limit
+LARGEST_SCALE = 4.6052  # of the cosines, the logarithm of 100: the published limit
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,9 @@ def test_one_variable_puts_the_whole_notebook_on_another_network(tmp_path, monke
             if cell.cell_type == "code" and old in cell.source:
                 cell.source, changes[old] = cell.source.replace(old, new), None
     assert set(changes.values()) == {None}
-    told = "print(encoder.origin, live.encoder.origin, type(live.model).__mro__[1].__name__, networks)"
+    told = (
+        "print(encoder.origin, live.encoder.origin, type(live.model).__mro__[1].__name__, networks)"
+    )
     notebook.cells.append(nbformat.v4.new_code_cell(told))
     resources = {"metadata": {"path": NOTEBOOKS}}
     NotebookClient(notebook, timeout=1000, resources=resources, store_widget_state=False).execute()
