@@ -14,20 +14,22 @@ BOX = {"boxstyle": "round,pad=0.02,rounding_size=0.08", "linewidth": 1.2}
 ARROW = {"arrowstyle": "-|>", "mutation_scale": 12, "color": "#444444"}
 
 
-def contact_sheet(title, images, names, columns=16, framed=None):
+def contact_sheet(title, images, names, columns=16, framed=None, width=0.72):
     """All pictures, small, in reading order, with their names; `framed`: the place of a target.
 
-    images: RGB arrays (height, width, 3) of any size.
+    images: RGB arrays (height, width, 3) of any size; width: of a picture on the sheet, in inches.
     """
     lines = -(-len(images) // columns)
-    figure = Figure(figsize=(0.72 * columns, 0.88 * lines + 0.4), layout="constrained")
+    size = width * columns, (width + 0.16) * lines + 0.4
+    figure, longest = Figure(figsize=size, layout="constrained"), round(20 * width)  # letters
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes in panels:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     for place, (axes, image, name) in enumerate(zip(panels, images, names, strict=False)):
         axes.imshow(image)
-        axes.set_xlabel(name if len(name) < 15 else f"{name[:13]}…", fontsize=6, labelpad=1)
+        told = name if len(name) <= longest else f"{name[: longest - 1]}…"
+        axes.set_xlabel(told, fontsize=6, labelpad=1)
         if place == framed:
             axes.spines[:].set(visible=True, color=COLOURS[1], linewidth=3)
     figure.suptitle(title)
