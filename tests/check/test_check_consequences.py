@@ -2,6 +2,7 @@
 
 import copy
 import csv
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,6 +36,16 @@ def test_the_table_says_what_was_recorded():
 def test_every_mistake_that_can_be_trained_has_a_sentence():
     there = {(item, mistake) for item, mistake, _ in rows(recorded())}
     assert there == {(title, n) for title, bank in ITEMS.values() for n in bank.mistakes()}
+
+
+def test_the_readme_counts_them():
+    told = [text for _, _, text in rows(recorded())]
+    unseen = sum("gone unnoticed" in text or "done better" in text for text in told)
+    hidden = sum("hidden it" in text for text in told)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf8")
+    assert f"of {len(told)} mistakes that were put into a small model" in readme
+    assert f"trained, {unseen} would have gone unnoticed" in readme
+    assert f"with {hidden} the training loss looked perfect" in readme
 
 
 def test_a_sentence_tells_the_kinds_of_ends_apart():
