@@ -18,10 +18,10 @@ class Verdict:
     remarks: tuple = ()  # true, but no mistakes
     counter_example: str = ""  # the smallest input that was found, with numbers
     hint: str = ""  # where to think next; never the answer
-    consequence: str = ""  # what a training with the mistake came to, measured
     verified: tuple = ()  # what was compared and found equal
     line: int | None = None  # of the learner's code, where it raised
     attempted: bool = True  # False for a stub that was left as it was
+    consequence: str = ""  # what a training with the mistake came to, measured
 
     def __str__(self):
         lines = [f"{self.item}: {self._state()}. {self.message}"]
