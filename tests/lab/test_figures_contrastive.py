@@ -66,6 +66,8 @@ def test_the_live_matrix_follows_the_model(monkeypatch):
         history.add(epoch, 1.0, 0.5, {}, epoch)
         live(history, model)
     assert [epoch for epoch, _ in live.seen] == [1, 2, 4, 5] and len(shown) == 4
+    assert {bundle(picture, live=True)[0]["text/plain"] for picture in shown} == {"Live"}
+    assert [picture.figure.axes[0].get_title() for picture in shown][-1] == "Live, epoch 5 of 5"
     first, last = live.seen[0][1], live.seen[-1][1]
     np.testing.assert_allclose(np.diag(last), 1, atol=1e-6)
     np.testing.assert_allclose(first, (angles[:, None] - angles - 1).cos(), atol=1e-6)

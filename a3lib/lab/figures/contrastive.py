@@ -115,7 +115,8 @@ class LiveMatrix:
             cosines = contrastive_logits(*features, 1.0).T.numpy()  # (captions, pictures)
         self.seen.append((done, cosines))
         title = f"{self.title}, epoch {done} of {history.epochs}"
-        self._show(matrix(title, rgb(self.pictures), self.captions, cosines))
+        drawn = matrix(title, rgb(self.pictures), self.captions, cosines)
+        self._show(drawn._replace(title=self.title))  # its text is the same in every epoch
 
     def rising(self):
         """Cosines of partners and of others over the epochs, as a `Picture`."""
