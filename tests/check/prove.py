@@ -1,11 +1,14 @@
 """What the checks can do, measured: `python tests/check/prove.py [--seeds N] [--pairs N]`.
 
 Writes tests/check/proof.md: per item the variants caught and named, pairs of them, right answers
-accepted over many seeds, and mutants of right answers killed or shown to be equivalent.
+accepted over many seeds, and mutants of right answers killed or shown to be equivalent. What is
+measured is kept in proof.jsonl: an interrupted run goes on, and a change of the checks starts anew.
 """
 
 import argparse
 import datetime
+import hashlib
+import json
 import random
 import sys
 import time
@@ -28,7 +31,7 @@ TITLES = (
     "| item | variants | caught | named | pairs | caught | both named | same numbers as others "
     "| right answers | checks | passed | mutants | killed | equivalent |"
 )
-TABLE = Path(__file__).with_name("proof.md")
+TABLE, ROWS = Path(__file__).with_name("proof.md"), Path(__file__).with_name("proof.jsonl")
 REFERENCES = {  # item -> (a right answer, what of it is mutated)
     "gru_cell": (rewrites.SixLayers, "forward"),
     "lstm_cell": (rewrites.FusedLSTM, "forward"),
@@ -132,6 +135,7 @@ def _rounded(value):
 
 def text(rows, alive, how):
     """The table and what its columns mean."""
+    rows = [[*row, *[""] * (14 - len(row))] for row in rows]  # items without mutants
     table = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
     left = "\n".join(alive) or "* none"
     return f"""# What the checks can do
@@ -152,35 +156,68 @@ Mutants that are neither killed nor equivalent:
 """
 
 
-def measured(item, seeds, most):
-    """(cells of the item's row, its mutants that are left, seconds)."""
+def measured(item, part, number):
+    """A row of proof.jsonl: cells of an item's row, its mutants that are left, seconds."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    start = time.process_time()
-    found = (*variants(item), *two(item, most)) if item in SPECS else frozen()
-    cells = [*found, *right(item, 10 if item == "freezing" else seeds)]
-    mutated = killed(item) if item in REFERENCES else ("", "", "", [])
-    alive = [f"* {item}: `{what}`" for what in mutated[3]]
-    return [item, *cells, *mutated[:3]], alive, time.process_time() - start
+    start, alive = time.process_time(), []
+    if part == "named":
+        cells = variants(item) if item in SPECS else frozen()
+    elif part == "pairs":
+        cells = two(item, number)
+    elif part == "right":
+        cells = right(item, number)
+    else:
+        *cells, alive = killed(item)
+    cells, alive = list(cells), [f"* {item}: `{what}`" for what in alive]
+    return {"cells": cells, "alive": alive, "seconds": round(time.process_time() - start, 1)}
+
+
+def parts(seeds, most):
+    """(item, part, its number) of the whole table, in its order."""
+    for item in [*SPECS, "freezing"]:
+        yield item, "named", 0
+        if item in SPECS:
+            yield item, "pairs", most
+        yield item, "right", seeds
+        if item in REFERENCES:
+            yield item, "mutants", 0
+
+
+def state():
+    """Hash of all that decides the table: the checks, their banks and the submissions."""
+    folders = (Path(check.__file__).parent, Path(__file__).parent)
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def main(arguments=None):
-    """Measures items side by side, writes the table, and says where it is."""
+    """Measures what is missing, several parts at a time, and writes the table of all."""
     command = argparse.ArgumentParser("python tests/check/prove.py", description=__doc__)
     command.add_argument("--seeds", type=int, default=1000, help="per right answer")
     command.add_argument("--pairs", type=int, default=300, help="per item")
-    command.add_argument("--jobs", type=int, default=-1, help="items at a time")
+    command.add_argument("--jobs", type=int, default=-1, help="parts at a time")
     options = command.parse_args(arguments)
+    lines = ROWS.read_text("utf8").splitlines() if ROWS.exists() else []
+    found, now = {tuple(row["key"]): row for row in map(json.loads, lines)}, state()
+    asked = {(*one, now): one for one in parts(options.seeds, options.pairs)}
+    missing = [key for key in asked if key not in found]
+    calls = (joblib.delayed(lambda key: (key, measured(*asked[key])))(key) for key in missing)
+    done = joblib.Parallel(options.jobs, return_as="generator_unordered")(calls)
+    for key, row in tqdm(done, total=len(missing)):
+        found[key] = {"key": key, **row}
+        kept = [json.dumps(found[key]) for key in asked if key in found]
+        with written_by_rename(ROWS) as part:
+            part.write_text("\n".join([*kept, ""]), "utf8")
+    rows = {item: [item] for item, *_ in asked}
+    for key in asked:
+        rows[key[0]] += found[key]["cells"]
     how = f"`python tests/check/prove.py --seeds {options.seeds} --pairs {options.pairs}`"
-    items = [*SPECS, "freezing"]
-    calls = (joblib.delayed(measured)(item, options.seeds, options.pairs) for item in items)
-    found = joblib.Parallel(options.jobs, return_as="generator")(calls)
-    rows, alive, seconds = [], [], 0
-    for row, left, spent in tqdm(found, total=len(items)):
-        rows, alive, seconds = [*rows, row], alive + left, seconds + spent
-        with written_by_rename(TABLE) as part:
-            told = f"{seconds:.0f} s of one core; made by {how}"
-            part.write_text(text(rows, alive, told), encoding="utf-8")
+    seconds = sum(found[key]["seconds"] for key in asked)
+    alive = [line for key in asked for line in found[key]["alive"]]
+    with written_by_rename(TABLE) as part:
+        told = f"{seconds:.0f} s of one core; made by {how}"
+        part.write_text(text(rows.values(), alive, told), encoding="utf-8")
     sys.stdout.write(f"{TABLE}\n")
 
 
