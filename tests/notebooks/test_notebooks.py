@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from execute_notebooks import CITATION, measured_claims
+from execute_notebooks import CITATION, MARKS, measured_claims, sections
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -44,13 +44,36 @@ def test_cells_are_short_and_follow_prose(notebook):
             assert before.cell_type == "markdown", cell.source
 
 
+def cited(text):
+    """{name: (mark, link, verdict, measured)} of the citations in prose."""
+    found = CITATION.findall(text.replace("\n", " "))
+    return {name: (mark, link, *told) for mark, link, name, *told in found}
+
+
+def expected(notebook):
+    """What the prose must cite, and how."""
+    claims, links = measured_claims(notebook), sections(notebook)
+    return {name: (MARKS[claims[name][0]], links[name], *claims[name]) for name in claims}
+
+
 def test_prose_and_claims_agree(notebook):
-    """Each measured claim is cited with its verdict and number, and nothing else is cited."""
-    claims, cited = measured_claims(notebook), {}
-    for name, verdict, measured in CITATION.findall(prose(notebook).replace("\n", " ")):
-        if name != "name":  # the explanation of the form
-            cited[name] = (verdict, measured)
-    assert cited == claims
+    """Each measured claim is cited with its mark, its section, verdict and number; nothing else is."""
+    assert cited(prose(notebook)) == expected(notebook)
+
+
+def test_no_digit_of_a_citation_can_change_unseen(notebook):
+    right = expected(notebook)
+    for match in CITATION.finditer(prose(notebook)):
+        text = match.group()
+        for place in re.finditer(r"\d", text):
+            digit = str((int(place.group()) + 1) % 10)
+            changed = cited(text[: place.start()] + digit + text[place.end() :])
+            name = match.group(3)
+            assert changed.get(name) != right[name], text
+        for mark in set(MARKS.values()) - {match.group(1)}:
+            assert (
+                cited(text.replace(f"[{match.group(1)}]", f"[{mark}]", 1)).get(name) != right[name]
+            )
 
 
 def test_outputs_hold_no_error_no_warning_no_local_path(notebook):

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import pickle
+import re
 import subprocess
 import threading
 import zipfile
@@ -262,6 +263,22 @@ def test_what_the_hubs_cache_holds_is_used_without_asking(tmp_path, monkeypatch,
     assert weights.hub_folder("someone/something", source) == snapshot
 
 
+def test_named_repositories_are_asked_for_at_their_pinned_revision(monkeypatch):
+    asked = []
+
+    def hub(repository, revision, **options):
+        asked.append((repository, revision))
+        raise FileNotFoundError("no snapshot")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    for name in (*weights.REVISIONS, "tbs17/MathBERT@main", "someone/something"):
+        with pytest.raises(WeightsUnavailable, match="revision"):
+            weights.hub_folder(name, "offline")
+    expected = [*weights.REVISIONS.items(), ("tbs17/MathBERT", "main")]
+    assert asked == [*expected, ("someone/something", "main")]
+    assert all(re.fullmatch("[0-9a-f]{40}", one) for one in weights.REVISIONS.values())
+
+
 def test_offline_never_asks_the_hub(tmp_path, monkeypatch):
     hub_cache(tmp_path, monkeypatch, ["config.json"])
     asked = []
@@ -273,7 +290,9 @@ def test_offline_never_asks_the_hub(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", counted)
     for name in ("someone/something", "someone/else", "not a name"):
-        with pytest.raises(WeightsUnavailable, match=f"^{name} is not there .source 'offline'"):
+        with pytest.raises(
+            WeightsUnavailable, match=f"^{name}, revision main, is not there .source 'offline'"
+        ):
             weights.hub_folder(name, "offline")
     assert set(asked) == {True}
 
@@ -284,7 +303,7 @@ def test_pickled_tensors_are_fetched_only_where_there_is_nothing_better(
 ):
     asked = []
 
-    def hub(repository, allow_patterns, local_files_only):
+    def hub(repository, allow_patterns, local_files_only, revision):
         if local_files_only:
             raise FileNotFoundError("no snapshot")
         asked.append(allow_patterns[-1])
@@ -307,11 +326,11 @@ def test_pickled_tensors_are_fetched_only_where_there_is_nothing_better(
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device.*free disk"),
         (RuntimeError("Consistency check failed: file of size 12"), "Consistency check failed"),
-        (RuntimeError(""), "someone/something is not there"),
+        (RuntimeError(""), "someone/something, revision main, is not there"),
     ],
 )
 def test_what_goes_wrong_at_the_hub_is_told_in_one_message(monkeypatch, error, message):
-    def hub(repository, allow_patterns, local_files_only):
+    def hub(repository, allow_patterns, local_files_only, revision):
         raise FileNotFoundError("no snapshot") if local_files_only else error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
