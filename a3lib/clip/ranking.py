@@ -51,7 +51,7 @@ def explain(gallery, caption, target, most=12):
 
 
 def caption_ranks(gallery, captions, places):
-    """Ranks of the pictures at `places`, each under its caption: (N,). ValueError if numbers differ."""
+    """Rank of each picture at `places` under its caption: (N,). ValueError if numbers differ."""
     if len(captions) != len(places):
         raise ValueError(f"{len(captions)} captions for {len(places)} pictures: give one for each")
     scores = gallery.scores(captions)  # (N, pictures)
