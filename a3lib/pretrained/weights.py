@@ -121,21 +121,19 @@ def hub_folder(repository, source=None, weights=WEIGHTS):
     from huggingface_hub import snapshot_download
 
     source, reason = chosen_source(source), "it has no weights in a format that is read here"
-    repository, _, revision = repository.partition("@")
-    revision = revision or REVISIONS.get(repository, "main")
+    name, _, revision = repository.partition("@")
+    revision = revision or REVISIONS.get(name, "main")
     for from_cache in [True] if source == "offline" else [True, False]:
         for pattern in weights:
             options = {"allow_patterns": [*SMALL, pattern], "local_files_only": from_cache}
-            options["revision"] = revision
             try:
-                folder = Path(snapshot_download(repository, **options))
+                folder = Path(snapshot_download(name, revision=revision, **options))
             except Exception as error:  # many unrelated kinds, all of them meaning: not available
                 reason = str(error).strip().partition("\n")[0]
                 break
             if any(folder.glob(pattern)) and any(folder.glob("*config.json")):
                 return folder
-    text = f"{repository}, revision {revision}, is not there (source {source!r}): {reason}."
-    raise WeightsUnavailable(f"{text} {ADVICE}")
+    raise WeightsUnavailable(f"{repository} is not there (source {source!r}): {reason}. {ADVICE}")
 
 
 def read_tensors(folder, weights=WEIGHTS):

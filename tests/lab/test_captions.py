@@ -103,17 +103,18 @@ def captioned(gallery, texts):
 
 
 def test_a_model_that_sees_colours_prefers_true_ones_and_one_that_is_blind_gets_one_half(gallery):
-    true = captioned(gallery, [f"a {colour} thing" for colour in COLOURS])
+    true, everyone = captioned(gallery, [f"a {colour} thing" for colour in COLOURS]), range(5)
     foils = lambda caption: captions.with_word_replaced(caption, tuple(COLOURS))  # noqa: E731
-    assert captions.preference(true, foils).tolist() == [1.0] * len(COLOURS)
+    assert captions.preference(true, foils, everyone).tolist() == [1.0] * len(COLOURS)
     lies = captioned(
         gallery, ["a green thing", "a red thing", "no colour", "a blue thing", "a red thing"]
     )
-    wrong = captions.preference(lies, foils)
+    wrong = captions.preference(lies, foils, everyone)
     assert len(wrong) == 4 and wrong.max() < 1  # the picture without foils is left out
+    assert captions.preference(lies, foils, [3, 2]).tolist() == [wrong[2]]
     blind = captioned(true, [f"a {colour} thing" for colour in COLOURS])
     blind.features = true.features[:1].expand(len(COLOURS), -1)
-    assert captions.preference(blind, foils).tolist() == [0.5] * len(COLOURS)
+    assert captions.preference(blind, foils, everyone).tolist() == [0.5] * len(COLOURS)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_names_of_the_hub_load_from_its_cache_by_the_same_code(tmp_path, monkeyp
     )
     encoder = load_encoder(f"someone/{kind}", "hub")
     assert asked == [(f"someone/{kind}", "hub")]
-    assert encoder.name == f"someone/{kind}" and "from the hub." in encoder.origin
+    assert encoder.name == f"someone/{kind}" and "the hub, revision" in encoder.origin
 
 
 def test_the_tweet_tokenizer_keeps_its_quirks(tmp_path):

@@ -272,7 +272,7 @@ def test_named_repositories_are_asked_for_at_their_pinned_revision(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
     for name in (*weights.REVISIONS, "tbs17/MathBERT@main", "someone/something"):
-        with pytest.raises(WeightsUnavailable, match="revision"):
+        with pytest.raises(WeightsUnavailable, match=name):
             weights.hub_folder(name, "offline")
     expected = [*weights.REVISIONS.items(), ("tbs17/MathBERT", "main")]
     assert asked == [*expected, ("someone/something", "main")]
@@ -290,9 +290,7 @@ def test_offline_never_asks_the_hub(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", counted)
     for name in ("someone/something", "someone/else", "not a name"):
-        with pytest.raises(
-            WeightsUnavailable, match=f"^{name}, revision main, is not there .source 'offline'"
-        ):
+        with pytest.raises(WeightsUnavailable, match=f"^{name} is not there .source 'offline'"):
             weights.hub_folder(name, "offline")
     assert set(asked) == {True}
 
@@ -326,7 +324,7 @@ def test_pickled_tensors_are_fetched_only_where_there_is_nothing_better(
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device.*free disk"),
         (RuntimeError("Consistency check failed: file of size 12"), "Consistency check failed"),
-        (RuntimeError(""), "someone/something, revision main, is not there"),
+        (RuntimeError(""), "someone/something is not there"),
     ],
 )
 def test_what_goes_wrong_at_the_hub_is_told_in_one_message(monkeypatch, error, message):
