@@ -88,9 +88,7 @@ class Gallery(Pictures):
             if progress:
                 progress(done, len(listed))
         if not keys:
-            raise ValueError(
-                "\n".join([f"no picture could be read in {folder}", *self.skipped[:5]])
-            )
+            raise ValueError("\n".join([f"no picture to read in {folder}", *self.skipped[:5]]))
         if path and len(known) > stored:
             with written_by_rename(path) as part, part.open("wb") as file:
                 np.savez(file, keys=[*known], features=torch.stack([*known.values()]).numpy())

@@ -37,7 +37,7 @@ class TwoTowers:
         for start in range(0, len(new), BATCH):  # similar lengths together: less padding
             batch = new[start : start + BATCH]
             rows = functional.normalize(self.text_tower(batch), dim=-1).cpu()
-            self.texts.update(zip(batch, rows, strict=True))
+            self.texts |= zip(batch, rows, strict=True)
         return torch.stack([self.texts[text] for text in texts])
 
     @one_thread()
@@ -166,6 +166,5 @@ def _open_clip(folder, name):
     try:
         made[0].load_state_dict(tensors)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{name}: weights and open_clip_config.json differ ({reason})") from error
+        raise ValueError(f"{name}: weights and open_clip_config.json differ ({error})") from error
     return Clip(made[0], made[2], name)  # the model, its preprocessing without augmentation

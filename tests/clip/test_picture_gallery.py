@@ -140,7 +140,7 @@ def test_a_folder_like_tiny_imagenets_gives_its_first_pictures_in_order(tmp_path
 
 def test_without_a_readable_picture_the_reasons_are_told(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf8")
-    with pytest.raises(ValueError, match=r"no picture could be read in .*\nnotes.txt: skipped"):
+    with pytest.raises(ValueError, match=r"no picture to read in .*\nnotes.txt: skipped"):
         Gallery(FakeClip(), tmp_path, cache=None)
     with pytest.raises(NotADirectoryError, match="give a folder of pictures"):
         Gallery(FakeClip(), tmp_path / "nowhere", cache=None)
