@@ -14,7 +14,7 @@ from a3lib.clip.small import SmallClip, build
 from a3lib.common import written_by_rename
 from a3lib.data import scenes
 from a3lib.data.emoji import emoji, gallery
-from a3lib.lab.clip_runs import CLIP_RUNS, start, vocabulary
+from a3lib.lab.clip_runs import CLIP_RUNS, start, vocabulary, vocabulary_of
 from a3lib.lab.keys import made_with
 
 SCENES = 500  # scenes per question
@@ -30,7 +30,7 @@ def run(run, seed, on_epoch=None, models=None):
     model, data = start(run, seed)
     history = train(model, data, run.settings, seed, on_epoch)
     training = time.process_time() - cpu
-    trained = SmallClip(model, vocabulary())
+    trained = SmallClip(model, vocabulary_of(run))
     metrics = {"temperature": 1 / trained.logit_scale}
     if run.held_out == "scenes":
         metrics |= measure_scenes(trained, seed)

@@ -9,6 +9,7 @@ from a3lib.clip.small import Vocabulary, build
 from a3lib.data import scenes
 from a3lib.data.emoji import FOLDER, STYLES, EmojiBatches, emoji
 from a3lib.lab.keys import run_key
+from a3lib.lab.pretrained_towers import put_pretrained, sentence_vocabulary
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,15 @@ class ClipRun:
         return run_key(settings, seed, _pictures())
 
 
+@dataclass(frozen=True)
+class TowerRun(ClipRun):
+    """The same with towers that begin pretrained."""
+
+    image: bool = False  # EfficientNet-Lite0 in place of the three convolutions
+    text: bool = False  # MiniLM in place of the transformer block
+    locked: bool = False  # pretrained weights stay; only projections and temperature learn
+
+
 @functools.cache
 def _pictures():
     """Hash of all pictures."""
@@ -36,7 +46,17 @@ def _pictures():
 
 
 LIVE = ContrastiveSettings()
+SHORT = replace(LIVE, epochs=6, learning_rate=5e-4)  # a rate that pretrained weights bear, too
 LONG = replace(LIVE, epochs=100, widths=(64, 128, 256))  # under fifteen minutes of one core
+
+
+TOWERS = {
+    "none": {},
+    "image-locked": {"image": True, "locked": True},
+    "image": {"image": True},
+    "text-locked": {"text": True, "locked": True},
+    "text": {"text": True},
+}
 
 
 def _runs():
@@ -46,6 +66,8 @@ def _runs():
     for size in (16, 64):  # as many pictures in smaller batches
         yield ClipRun(f"live-batch-{size}", replace(LIVE, batch_size=size))
     yield ClipRun("live-fixed", replace(LIVE, learned_temperature=False))
+    for name, towers in TOWERS.items():
+        yield TowerRun(f"short-{name}", SHORT, **towers)
     for layers in (1, 2):
         settings, name = replace(LIVE, epochs=20, text_layers=layers), f"scenes-{layers}-layer"
         yield ClipRun(name, settings, "scenes")
@@ -63,12 +85,18 @@ def vocabulary():
     return Vocabulary([*words, *(f"{one.name}, {one.keywords}" for one in emoji())])
 
 
+def vocabulary_of(run):
+    """What makes tokens of the captions of a run."""
+    return sentence_vocabulary() if getattr(run, "text", False) else vocabulary()
+
+
 def start(run, seed):
     """(untrained model, data) of a run, for `contrastive.train`."""
-    encode = vocabulary().encode
+    encode = vocabulary_of(run).encode
     if run.held_out == "scenes":
         data = scenes.SceneBatches(encode, 15, run.hard_negatives)
     else:
         styles = [style for style in STYLES if style != run.held_out]
         data = EmojiBatches(styles, encode, run.keywords)
-    return build(run.settings, vocabulary(), seed), data
+    model = build(run.settings, vocabulary(), seed)
+    return put_pretrained(model, run, seed) if isinstance(run, TowerRun) else model, data
