@@ -1,4 +1,4 @@
-"""Towers of the small CLIP that begin pretrained: EfficientNet for pictures, MiniLM for captions."""
+"""Towers of the small CLIP that begin pretrained: EfficientNet for pictures, MiniLM for texts."""
 
 import functools
 
