@@ -277,6 +277,9 @@ def test_named_repositories_are_asked_for_at_their_pinned_revision(monkeypatch):
     expected = [*weights.REVISIONS.items(), ("tbs17/MathBERT", "main")]
     assert asked == [*expected, ("someone/something", "main")]
     assert all(re.fullmatch("[0-9a-f]{40}", one) for one in weights.REVISIONS.values())
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf8")
+    told = dict(re.findall(r"^\| `([^`]+)` \| `([0-9a-f]{7})` \|", readme, re.MULTILINE))
+    assert told == {name: revision[:7] for name, revision in weights.REVISIONS.items()}
 
 
 def test_offline_never_asks_the_hub(tmp_path, monkeypatch):
