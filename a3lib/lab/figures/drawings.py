@@ -3,17 +3,15 @@
 from itertools import pairwise, product
 
 import torch
-from matplotlib.patches import Rectangle
 
 from a3lib.lab.figures.base import COLOURS
-from a3lib.lab.figures.sheet import FADED, INK, PALE, WIDTH, Sheet, numbers, some
+from a3lib.lab.figures.sheet import FADED, INK, PALE, WIDTH, Sheet, numbers, some, symbols
 from a3lib.translation import attention
-from a3lib.translation.batches import indices
 
 BLUE, ORANGE, GREEN, PURPLE = COLOURS[:4]
 GRU = ("x", "h_prev", "z", "r", "candidate", "h_new")
+LOOKS = (FADED, PALE), (ORANGE, "#fdeee3")  # edge and face of what stays, and of what learns
 STEPS, PLACES = 28, 14  # at most so many letters, and numbers, side by side
-FORCED = ("the right symbol before\n(teacher forcing)", "its own symbol before\n(free running)")
 
 
 def gru_cell(values, letter="", units=3):
@@ -39,7 +37,6 @@ def gru_cell(values, letter="", units=3):
         (7.8, 1.7, 1.8, "new state\nh′ = (1 − z) × h + z × g", new, PURPLE),
     ):
         sheet.box(a, b, f"{text}\n{some(part, units)}", (width, 0.78), edge)
-    sheet.box(4.26, 2.55, "×", (0.24, 0.24), GREEN)
     for colour, *points in (
         (INK, (1.8, 3.4), (8.2, 3.4), (8.2, 2.09)),  # the state, and where it branches
         (INK, (2.0, 3.4), (2.0, 0.85), (2.25, 0.85)),
@@ -48,12 +45,12 @@ def gru_cell(values, letter="", units=3):
         (FADED, (1.8, 1.7), (5.63, 1.7), (5.63, 2.16)),  # the input
         (FADED, (3.1, 1.7), (3.1, 2.16)),
         (FADED, (3.1, 1.7), (3.1, 1.24)),
-        (GREEN, (3.95, 2.55), (4.14, 2.55)),
-        (GREEN, (4.38, 2.55), (4.58, 2.55)),
+        (GREEN, (3.95, 2.55), (4.58, 2.55)),  # goes on behind the product
         (BLUE, (3.95, 0.85), (7.8, 0.85), (7.8, 1.31)),
         (ORANGE, (6.68, 2.55), (7.4, 2.55), (7.4, 2.09)),
     ):
         sheet.arrow(*points, color=colour)
+    sheet.box(4.26, 2.55, "×", (0.24, 0.24), GREEN)
     sheet.axes.plot([2.0, 3.1, 4.26, 3.1], [3.4, 3.4, 3.4, 1.7], "o", color=INK, ms=4)  # branches
     total = f"(1 − {z[0]:.2f}) × ({some(h)}) + {z[0]:.2f} × ({some(g)}) ≈ {some(new)}"
     sheet.write(WIDTH / 2, 0.2, f"unit 1:  h′ = {total}", font=10)
@@ -68,54 +65,52 @@ def unrolled(source, target, written=None, forced=True):
     default the target; forced: the target is fed back, else what was written. Raises ValueError for
     an empty word, an unknown symbol, too many of them, or forced output of another length.
     """
-    read, right = _symbols(source), _symbols(target)
-    out = right if written is None else _symbols(written)
+    read, right = symbols(source), symbols(target)
+    out = right if written is None else symbols(written)
     count = len(read) + max(len(out), len(right))
     if count > STEPS:
         raise ValueError(f"{count} symbols are too many side by side ({STEPS}): take shorter words")
     if forced and len(out) != len(right):
         told = f"under teacher forcing {len(right)} symbols are written, not {len(out)}"
         raise ValueError(f"{told}: give as many, or forced=False")
-    sheet = Sheet(f"The translator unrolled: {source} → {''.join(out).removesuffix('EOS')}", 3.9)
+    sheet = Sheet(f"The translator unrolled: {source} → {''.join(out).removesuffix('EOS')}", 4.0)
     pitch = min(0.95, (WIDTH - 1.0) / count)
     left, half, head = (WIDTH - pitch * count - 0.4) / 2, 0.35 * pitch, min(9, 22 * pitch)
     places = [left + pitch * (n + 0.5) + 0.4 * (n >= len(read)) for n in range(count)]
-    start, low, state, high, top = places[len(read) :], 0.9, 1.75, 2.6, 3.35
-
-    def letter(x, y, text, edge=FADED, face=PALE, font=11):
-        text = text if pitch > 0.5 else "\n".join(text)  # from top to bottom where it is narrow
-        sheet.box(x, y, text, (2 * half, 0.44), edge, face, font=font if len(text) == 1 else 7.5)
-
+    start, blank = places[len(read) :], [""] * len(read)
     fed = ["SOS", *(right if forced else out)[:-1]]
-    for x, symbol in zip(places, read + fed, strict=False):
-        letter(x, low, symbol)
-        letter(x, state, "GRU", BLUE if x < start[0] else PURPLE, "white")
-        sheet.arrow((x, low + 0.22), (x, state - 0.22), head=head)
-    for n, (a, b) in enumerate(pairwise(places[: len(read) + len(out)]), 1):
-        sheet.arrow((a + half, state), (b - half, state), head=head)
+    for y, edge, texts in (
+        (0.95, FADED, read + fed),
+        (1.8, BLUE, ["GRU"] * len(read + fed)),
+        (2.65, PURPLE, blank + out),
+        (3.4, FADED, blank + right),
+    ):
+        for x, symbol in ((x, symbol) for x, symbol in zip(places, texts, strict=False) if symbol):
+            narrow = pitch < 0.5 and len(symbol) > 1  # from top to bottom then
+            text, font = ("\n".join(symbol), 7.5) if narrow else (symbol, 11)
+            sheet.box(x, y, text, (2 * half, 0.44), edge, font=font)
+            if edge in (BLUE, PURPLE):  # from the row below
+                sheet.arrow((x, y - 0.63), (x, y - 0.22), head=head)
+    for n, (a, b) in enumerate(pairwise(places[: len(read + fed)]), 1):
+        sheet.arrow((a + half, 1.8), (b - half, 1.8), head=head)
         if n > len(read):
-            middle, y = a + pitch / 2, top if forced else high
-            points = (a + half, y), (middle, y), (middle, low), (b - half, low)
+            middle, y = a + pitch / 2, 3.4 if forced else 2.65
+            points = (a + half, y), (middle, y), (middle, 0.95), (b - half, 0.95)
             sheet.arrow(*points, color=ORANGE, line="--", head=head)
-    wrong = [n for n, (one, other) in enumerate(zip(out, right, strict=False)) if one != other]
-    for n, (x, symbol) in enumerate(zip(start, out, strict=False)):
-        letter(x, high, symbol, ORANGE if n in wrong else PURPLE, "white")
-        sheet.arrow((x, state + 0.22), (x, high - 0.22), head=head)
-        if n < len(right):
-            sheet.write(x, (high + top) / 2, "≠" if n in wrong else "=", font=11)
-    for x, symbol in zip(start, right, strict=False):
-        letter(x, top, symbol)
-    left, own = start[0] - half - 0.15, FORCED[not forced]
-    sheet.write(left - 0.15, state + 0.22, "last\nstate", 0.34, font=8)
-    sheet.write(left, high, "writes", left - 0.1, ha="right")
-    sheet.write(left, top, "should write", left - 0.1, ha="right")
-    wide = max(1, pitch * len(read))
-    sheet.write(sum(places[: len(read)]) / len(read), 0.35, "encoder: reads\nthe word", wide)
-    sheet.write(sum(start) / len(start), 0.35, f"decoder: is fed {own}", pitch * len(start))
-    wrong = ", ".join(f"{out[n]} instead of {right[n]} at step {n + 1}" for n in wrong) or "none"
-    told = f"the encoder reads {' '.join(read)}, the decoder starts from its last state, is fed SOS"
-    told += f" and then {own.split(' symbol')[0]} symbol before, and writes {' '.join(out)}"
-    return sheet.picture(f"{told} in {len(out)} steps; wrong: {wrong}")
+    wrong = []
+    for n, (x, one, other) in enumerate(zip(start, out, right, strict=False), 1):
+        sheet.write(x, 3.03, "=" if one == other else "≠", font=12)
+        wrong += [f"{one} instead of {other} at step {n}"] if one != other else []
+    left, own = start[0] - half - 0.15, "the right" if forced else "its own"
+    sheet.write(left - 0.15, 2.02, "last\nstate", 0.34, font=8)
+    sheet.write(left, 2.65, "writes", left - 0.1, ha="right")
+    sheet.write(left, 3.4, "should write", left - 0.1, ha="right")
+    told = f"the decoder is fed {own} symbol before" + "\n(teacher forcing)" * forced
+    sheet.write(places[-1] + half, 0.4, told, ha="right")
+    sheet.write(places[0] - half, 0.4, "the encoder\nreads the word", ha="left")
+    told = f"the encoder reads {' '.join(read)}; the decoder, fed SOS and then {own} symbol before,"
+    told += f" writes {' '.join(out)} in {len(out)} steps; wrong: {', '.join(wrong) or 'none'}"
+    return sheet.picture(told)
 
 
 def attention_step(letters, query, scores, weights, context, writing, units=3):
@@ -172,46 +167,41 @@ def causal_mask(letters, scores=None, queries_down=False):
     side = min(3.6, 0.5 * count)
     cell, sheet = side / count, Sheet("The causal mask: no query sees a later key", side + 1.35)
     down, across = ("query", "key") if queries_down else ("key", "query")
-    for left, name, part in ((0.85, "scores", scores[0]), (5.1, "weights: softmax", weights[0])):
+    for left, name, part in ((0.75, "scores", scores[0]), (5.1, "weights: softmax", weights[0])):
         sheet.write(left + side / 2, side + 0.85, name)
-        sheet.write(left - 0.6, 0.4 + side / 2, down, rotation=90)
+        sheet.write(left - 0.55, 0.4 + side / 2, down, rotation=90)
         sheet.write(left + side / 2, 0.2, across)
         for place, letter in enumerate(letters):
             sheet.write(left - 0.25, side + 0.4 - cell * (place + 0.5), letter, 0.4)
             sheet.write(left + cell * (place + 0.5), side + 0.55, letter, cell)
         for key, query in product(range(count), repeat=2):
             row, column = (query, key) if queries_down else (key, query)
-            x, y = left + cell * column, side + 0.4 - cell * (row + 1)
+            x, y = left + cell * (column + 0.5), side + 0.4 - cell * (row + 0.5)
             value, hidden = float(part[key, query]), key > query
             shade = 0 if name == "scores" else value
-            face = PALE if hidden else (BLUE, shade)
             ink = FADED if hidden else "white" if shade > 0.6 else INK
-            sheet.axes.add_patch(Rectangle((x, y), cell, cell, fc=face, ec="white"))
+            face = PALE if hidden else (BLUE, shade)
+            sheet.box(x, y, f"{value:.2f}", (cell, cell), "white", face, color=ink)
             if hidden and name == "scores":
-                sheet.axes.plot([x, x + cell], [y, y + cell], color=ORANGE, lw=1)
-            text = f"{value:.2f}".replace("-", "−")
-            sheet.write(x + cell / 2, y + cell / 2, text, 0.8 * cell, color=ink)
+                corners = [x - cell / 2, x + cell / 2], [y - cell / 2, y + cell / 2]
+                sheet.axes.plot(*corners, color=ORANGE, lw=1)
     told = f"each of {count} places sees itself and those before, {letters[0]} 1, {letters[-1]} "
     return sheet.picture(f"{told}{count}; crossed out: {count * (count - 1) // 2} of {count**2}")
 
 
 def transformer_block(source, target, hidden_size, batch_size=1):
-    """A `DecoderBlock` with the shapes that it has for a word and its translation.
-
-    Raises ValueError for an empty word or an unknown symbol.
-    """
-    read, fed = _symbols(source), ["SOS", *_symbols(target)[:-1]]
+    """A `DecoderBlock` with the shapes it has for two words. ValueError if they are none."""
+    read, fed = symbols(source), ["SOS", *symbols(target)[:-1]]
     B, S, T, H = batch_size, len(read), len(fed), hidden_size
     sheet, y, up = Sheet("A decoder block adds three results to its stream", 4.0), 1.1, 2.2
     stream, own, cross = f"({B}, {T}, {H})", f"({B}, {T}, {T})", f"({B}, {S}, {T})"
-    told = f"{' '.join(fed)}\nembedding + positions\n(B, T, H) = {stream}"
-    sheet.box(0.85, y, told, (1.6, 0.8))
+    sheet.box(0.85, y, f"{' '.join(fed)}\nembedding + positions\n{stream}", (1.6, 0.8))
     sheet.box(5, 3.3, f"states of the encoder: {' '.join(read)}\n({B}, {S}, {H})", (3.6, 0.55))
     sheet.arrow((5, 3.02), (5, up + 0.4))
     sheet.write(5.08, 2.82, "keys, values", ha="left", font=8)
     for x, text, asked, colour in (
         (2.85, f"causal self-attention\nweights {own}", "queries,\nkeys, values", BLUE),
-        (5.0, f"attention to the encoder\nweights {cross}", "queries", ORANGE),
+        (5.0, f"attention to the source\nweights {cross}", "queries", ORANGE),
         (7.15, "MLP at each place\nReLU(Linear)", "its input", GREEN),
     ):
         sheet.arrow((x - (1.2 if x < 3 else 1.03), y), (x + 0.88, y))
@@ -223,7 +213,8 @@ def transformer_block(source, target, hidden_size, batch_size=1):
         sheet.write(x + 0.5, y - 0.25, stream, font=8)
     sheet.axes.plot([2.85, 5.0, 7.15], [y] * 3, "o", color=INK, ms=4)  # branches
     sheet.arrow((8.27, y), (8.7, y))
-    sheet.write(WIDTH / 2, 0.3, "+ adds a result to what came in (residual); the shape stays")
+    told = f"+ adds a result to what came in (residual): the shape (B, T, H) = {stream} stays"
+    sheet.write(WIDTH / 2, 0.3, told)
     told = f"the stream keeps its shape {stream}; added are causal self-attention (weights {own}), "
     return sheet.picture(f"{told}attention to {S} encoder states (weights {cross}) and an MLP")
 
@@ -236,9 +227,7 @@ def finetune_or_frozen(counts, learning=None):
     """
     names, total = list(counts), sum(counts.values())
     learning = learning or {"fine-tuning": names, "frozen encoder": names[-1:]}
-    sheet = Sheet(
-        "Fine-tuning or a frozen encoder: which weights learn", 0.5 + 1.15 * len(learning)
-    )
+    sheet = Sheet("Which weights learn by which way of training", 0.5 + 1.15 * len(learning))
     pitch, told = 5.7 / max(1, len(names)), []
     for row, (way, parts) in enumerate(learning.items()):
         if not parts or set(parts) - set(names):
@@ -248,8 +237,7 @@ def finetune_or_frozen(counts, learning=None):
         for n, name in enumerate(names):
             x, learns = 1.5 + pitch * (n + 0.5), name in parts
             text = f"{name}\n{counts[name]:,}\n{'learns' if learns else 'stays'}"
-            look = (ORANGE, "#fdeee3") if learns else (FADED, PALE)
-            sheet.box(x, y, text, (0.84 * pitch, 0.66), *look)
+            sheet.box(x, y, text, (0.84 * pitch, 0.66), *LOOKS[learns])
             if n:
                 sheet.arrow((x - 0.58 * pitch, y), (x - 0.42 * pitch, y))
         first = 1.5 + pitch * (min(map(names.index, parts)) + 0.5)
@@ -258,10 +246,3 @@ def finetune_or_frozen(counts, learning=None):
         sheet.write(8.0, y, f"{share:,} of\n{total:,} learn", 1.4)
         told.append(f"{way}: {share:,} of {total:,} weights learn ({', '.join(parts)})")
     return sheet.picture("; ".join(told))
-
-
-def _symbols(word):
-    """The symbols of a word with EOS at its end, or those of a list as they are."""
-    if not word:
-        raise ValueError(f"{word!r} has no symbol: give a word")
-    return [*word, "EOS"] if isinstance(word, str) and indices(word) else list(word)

@@ -7,6 +7,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from a3lib.lab.figures.base import Picture
+from a3lib.translation.batches import indices
 
 WIDTH = 8.8  # inches: with the margin that is added, at most 900 pixels
 # every colour is given: a dark style of matplotlib would write white on the white ground
@@ -25,8 +26,9 @@ class Sheet:
     def write(self, x, y, text, width=None, font=9, **look):
         """Text around (x, y), made smaller where it would be wider than `width` inches."""
         if width:
-            lines = [TextPath((0, 0), line, size=font) for line in text.split("\n")]
-            font *= min(1, 72 * width / max(line.get_extents().width for line in lines))
+            paths = [TextPath((0, 0), line, size=font) for line in text.split("\n")]
+            widest = max(path.vertices[:, 0].max(initial=1) for path in paths)
+            font *= min(1, 72 * width / widest * 0.93)  # letters come to lie on whole pixels
         look = {"ha": "center", "va": "center", "color": INK, "fontsize": font, **look}
         self.axes.text(x, y, text, **look)
 
@@ -60,3 +62,10 @@ def some(values, count=1):
     """The first few numbers as text."""
     first = "  ".join(f"{value:+.2f}" for value in values[:count]).replace("-", "−")
     return first + " …" * (len(values) > count > 1)
+
+
+def symbols(word):
+    """The symbols of a word and EOS, or those of a list. ValueError for none or an unknown one."""
+    if not word:
+        raise ValueError(f"{word!r} has no symbol: give a word")
+    return [*word, "EOS"] if isinstance(word, str) and indices(word) else list(word)
