@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from a3lib.clip.ranking import explain
 from a3lib.lab.captions import content_words, tidy
-from a3lib.lab.widgets.display import live_region
+from a3lib.lab.widgets.display import items, live_region
 
 
 class Attempt(NamedTuple):
@@ -58,11 +58,10 @@ def game_html(gallery, target, attempts, notes=()):
         places = enumerate(last.top, start=1)
         results = "".join(_result(gallery, place, rank, target) for rank, place in places)
         notes = [*last.notes, *notes]
-    remarks = "".join(f"<li>{html.escape(note)}</li>" for note in (gallery.model.label, *notes))
     picture = f"{_image(photograph, 300)}<br><small>{html.escape(photograph.credit)}</small>"
-    layout = "display:flex;gap:1em;flex-wrap:wrap"
+    remarks, layout = items((gallery.model.label, *notes)), "display:flex;gap:1em;flex-wrap:wrap"
     top = f"<div style='{layout}'><div>{picture}</div><div>{outcome}</div></div>"
-    return live_region(f"{top}<p>{words}</p><div>{results}</div><ul>{remarks}</ul>")
+    return live_region(f"{top}<p>{words}</p><div>{results}</div>{remarks}")
 
 
 def _curve(ranks, size):

@@ -1,4 +1,4 @@
-"""Showing a widget, and the pieces of HTML that several widgets use."""
+"""Showing a widget, controls above the HTML they decide, and pieces of such HTML."""
 
 import html
 
@@ -12,9 +12,35 @@ def show(widget, summary):
     display(data, raw=True)
 
 
+def explorer(controls, compute):
+    """Controls above the HTML that `compute` makes of their values, whenever one changes."""
+    import ipywidgets
+
+    output = ipywidgets.HTML()
+
+    def update(_=None):
+        output.value = compute(*(control.value for control in controls))
+
+    for control in controls:
+        control.observe(update, names="value")
+    update()
+    return ipywidgets.VBox([*controls, output])
+
+
 def live_region(content, style=""):
     """HTML that a screen reader reads out when it changes."""
     return f"<div role='status' aria-live='polite' style='{style}'>{content}</div>"
+
+
+def shade(share, colour):
+    """A ground from white at 0 to a colour (red, green, blue) at 1, for black letters."""
+    red, green, blue = (255 - round((255 - part) * share) for part in colour)
+    return f"rgb({red},{green},{blue})"
+
+
+def items(texts):
+    """A list of remarks."""
+    return f"<ul>{''.join(f'<li>{html.escape(text)}</li>' for text in texts)}</ul>"
 
 
 def box(label, below, ground, marked=False):

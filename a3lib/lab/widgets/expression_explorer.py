@@ -4,7 +4,7 @@ import html
 
 from a3lib.bert.arithmetic import CLASSES, table
 from a3lib.lab.figures.bert import attention
-from a3lib.lab.widgets.display import live_region
+from a3lib.lab.widgets.display import explorer, live_region, shade
 
 
 def expression_html(text, models, encoder):
@@ -20,10 +20,8 @@ def expression_html(text, models, encoder):
     shares = {name: [float(p) for p in model(expression)[0]] for name, model in models.items()}
     truth = f"<p><b>{html.escape(text)}</b> is {CLASSES[expression['label'][0]]}</p>"
     words, maps = attention(encoder, text)
-    rows = {
-        f"{n}. {word}": row
-        for n, (word, row) in enumerate(zip(words, maps.tolist(), strict=True), 1)
-    }
+    names = [f"{number}. {word}" for number, word in enumerate(words, start=1)]
+    rows = dict(zip(names, maps.tolist(), strict=True))
     tables = _table("probability of each class", CLASSES, shares)
     tables += _table("attention: row looks at column", words, rows)
     return live_region(truth + tables)
@@ -40,8 +38,8 @@ def _table(caption, columns, rows):
 
 
 def _cell(share):
-    ground = f"rgb({255 - round(150 * share)},{255 - round(90 * share)},255)"
-    return f"<td style='text-align:center;color:#000;background:{ground}'>{share:.0%}</td>"
+    style = f"text-align:center;color:#000;background:{shade(share, (105, 165, 255))}"
+    return f"<td style='{style}'>{share:.0%}</td>"
 
 
 def expression_explorer(models, encoder, text):
@@ -50,10 +48,4 @@ def expression_explorer(models, encoder, text):
 
     wide = ipywidgets.Layout(width="60%")
     field = ipywidgets.Text(value=text, description="expression", layout=wide)
-    output = ipywidgets.HTML(expression_html(text, models, encoder))
-
-    def update(change):
-        output.value = expression_html(change["new"], models, encoder)
-
-    field.observe(update, names="value")
-    return ipywidgets.VBox([field, output])
+    return explorer([field], lambda text: expression_html(text, models, encoder))

@@ -4,7 +4,7 @@ import html
 from importlib import resources
 
 from a3lib.common import one_thread
-from a3lib.lab.widgets.display import live_region
+from a3lib.lab.widgets.display import explorer, live_region
 from a3lib.translation.batches import encode_pairs
 from a3lib.translation.metrics import predictions
 
@@ -17,8 +17,7 @@ FREQUENCIES = {  # how often a word stands in Austen's six novels
 }
 HYPHENS = {"any": None, "with": True, "without": False}
 SHOWN = 20  # words listed at once
-# columns before the models'
-ABOUT = ["word", "target", "letters", "cluster", "hyphen", "frequency"]
+ABOUT = ["word", "target", "letters", "cluster", "hyphen", "frequency"]  # then the models' columns
 
 
 def word_table(models, pairs):
@@ -36,11 +35,10 @@ def word_table(models, pairs):
     with one_thread():
         found = {name: predictions(model, encoded) for name, model in models.items()}
     frame = next(iter(found.values()))[ABOUT[:-1]].copy()
-    source = resources.files("a3lib").joinpath("data", "words", "sources", "austen.tsv")
+    source = resources.files("a3lib").joinpath("data/words/sources/austen.tsv")
     with source.open(encoding="utf8") as file:
         counts = pandas.read_csv(file, sep="\t", index_col="word", keep_default_na=False)
-    counts = counts["count_six_novels"]
-    frame["frequency"] = frame["word"].map(counts).fillna(0).astype(int)
+    frame["frequency"] = frame["word"].map(counts["count_six_novels"]).fillna(0).astype(int)
     return frame.assign(**{name: table["output"] for name, table in found.items()})
 
 
@@ -49,12 +47,11 @@ def choose(table, letters=(1, None), cluster=None, hyphen=None, frequency=(0, No
 
     None stands for any; the cluster '' is that of words that begin with a vowel or y.
     """
-    kept = table["word"].notna()
     for column, (low, high) in {"letters": letters, "frequency": frequency}.items():
-        kept &= table[column].between(low, float("inf") if high is None else high)
+        table = table[table[column].between(low, float("inf") if high is None else high)]
     for column, value in {"cluster": cluster, "hyphen": hyphen}.items():
-        kept &= True if value is None else table[column] == value
-    return table[kept]
+        table = table if value is None else table[table[column] == value]
+    return table
 
 
 def accuracy(table):
@@ -68,9 +65,8 @@ def chosen_html(table):
     """Accuracy by model and the words behind it: first those that most models get wrong."""
     if table.empty:
         return live_region("No word is like that: choose less.")
-    shares = accuracy(table)
+    shares = accuracy(table).astype({"right": int})
     shares["accuracy"] = shares["accuracy"].map("{:.0%}".format)
-    shares["right"] = shares["right"].astype(int)
     wrong = table.drop(columns=ABOUT).ne(table["target"], axis=0)
     worst = wrong.sum(axis=1).sort_values(ascending=False, kind="stable").index[:SHOWN]
     words = table.loc[worst].set_index("word").drop(columns=["letters", "cluster", "hyphen"])
@@ -78,17 +74,15 @@ def chosen_html(table):
         words[name] = list(map(_marked, words[name], wrong.loc[worst, name]))
     told = f"{len(table):,} words; the {len(words)} that most models get wrong are listed"
     words["target"] = words["target"].map(html.escape)
-    shown = words.rename(index=html.escape, columns=html.escape).to_html(
-        escape=False, index_names=False
-    )
+    words = words.rename(index=html.escape, columns=html.escape)
+    shown = words.to_html(escape=False, index_names=False)
     return live_region(f"<p>{told}</p>{shares.to_html()}{shown}", "overflow-x:auto")
 
 
 def _marked(output, is_wrong):
     """A mark as well as a colour."""
-    if is_wrong:
-        return f"<b style='color:#A33B00'>✗ {html.escape(output)}</b>"
-    return f"✓ {html.escape(output)}"
+    shown = html.escape(output)
+    return f"<b style='color:#A33B00'>✗ {shown}</b>" if is_wrong else f"✓ {shown}"
 
 
 def failure_explorer(table):
@@ -102,17 +96,10 @@ def failure_explorer(table):
         raise ValueError("the table has no word to choose from: give word_table some pairs")
     longest, clusters = int(table["letters"].max()), table["cluster"].value_counts().index
     named = [("any", None), *((cluster or "none", cluster) for cluster in clusters)]
-    letters = ipywidgets.IntRangeSlider(value=(1, longest), min=1, max=longest)
-    cluster = ipywidgets.Dropdown(options=named, value=None)
-    hyphen = ipywidgets.Dropdown(options=list(HYPHENS.items()), value=None)
-    frequency = ipywidgets.Dropdown(options=list(FREQUENCIES.items()))
-    controls = [letters, cluster, hyphen, frequency]
-    output = ipywidgets.HTML(chosen_html(table))
-
-    def update(_):
-        output.value = chosen_html(choose(table, *(control.value for control in controls)))
-
-    for control, name in zip(controls, ("letters", "cluster", "hyphen", "in Austen"), strict=True):
-        control.description = name
-        control.observe(update, names="value")
-    return ipywidgets.VBox([*controls, output])
+    controls = [
+        ipywidgets.IntRangeSlider(value=(1, longest), min=1, max=longest, description="letters"),
+        ipywidgets.Dropdown(options=named, value=None, description="cluster"),
+        ipywidgets.Dropdown(options=list(HYPHENS.items()), value=None, description="hyphen"),
+        ipywidgets.Dropdown(options=list(FREQUENCIES.items()), description="in Austen"),
+    ]
+    return explorer(controls, lambda *chosen: chosen_html(choose(table, *chosen)))

@@ -2,11 +2,12 @@
 
 import html
 
-from a3lib.lab.widgets.display import box, live_region
+from a3lib.lab.widgets.display import box, explorer, items, live_region, shade
 from a3lib.translation.sentences import translate
 
 LONGEST_TEXT = 10_000  # characters translated at once
 SHOWN = 20  # different words whose characters are shown
+UNSURE = (255, 165, 0)  # the ground of a guess; what is certain stands on white
 
 
 def translation_html(text, model):
@@ -18,25 +19,17 @@ def translation_html(text, model):
         notes.append(f"Characters are shown for the first {SHOWN} different words.")
     if len(text) > LONGEST_TEXT:
         notes.append(f"Only the first {LONGEST_TEXT:,} characters were translated.")
-    noted = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     result = html.escape(translation.text) or "<em>nothing to translate</em>"
     style = "font-size:1.2em;max-height:12em;overflow:auto"
-    return live_region(f"<p style='{style}'><b>{result}</b></p>{words}<ul>{noted}</ul>")
+    return live_region(f"<p style='{style}'><b>{result}</b></p>{words}{items(notes)}")
 
 
 def _word(word, decoded):
     ended = len(decoded.probabilities) > len(decoded.text)
     symbols = [*decoded.text, *(["end"] if ended else [])]
-    boxes = (
-        box(symbol, f"{probability:.0%}", _ground(probability))
-        for symbol, probability in zip(symbols, decoded.probabilities, strict=True)
-    )
+    pairs = zip(symbols, decoded.probabilities, strict=True)
+    boxes = (box(symbol, f"{p:.0%}", shade(1 - p, UNSURE)) for symbol, p in pairs)
     return f"<div style='margin:4px 0'>{html.escape(word)} → {''.join(boxes)}</div>"
-
-
-def _ground(probability):
-    """From white (certain) to orange (a guess)."""
-    return f"rgb(255,{255 - round(90 * (1 - probability))},{255 - round(255 * (1 - probability))})"
 
 
 def translator(models, text):
@@ -46,11 +39,4 @@ def translator(models, text):
     wide = ipywidgets.Layout(width="95%")
     field = ipywidgets.Text(value=text, description="English", layout=wide)
     choice = ipywidgets.Dropdown(options=list(models), description="model")
-    output = ipywidgets.HTML(translation_html(text, models[choice.value]))
-
-    def update(_):
-        output.value = translation_html(field.value, models[choice.value])
-
-    field.observe(update, names="value")
-    choice.observe(update, names="value")
-    return ipywidgets.VBox([field, choice, output])
+    return explorer([field, choice], lambda text, name: translation_html(text, models[name]))
