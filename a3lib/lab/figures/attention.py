@@ -1,6 +1,5 @@
 """Attention of a translator over one word: its maps with labelled axes, and their heat-maps."""
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -94,22 +93,20 @@ def heat_maps(title, maps):
     columns = sorted({(one.layer, one.head) for one in maps})
     beside = len(columns) == 1
     across = len(kinds) if beside else len(columns)
-    keys = {kind: next(len(one.keys) for one in maps if one.kind == kind) for kind in kinds}
-    heights = [0.2 * count + 1.0 for count in keys.values()]
+    keys = {one.kind: len(one.keys) for one in maps}
+    heights = [0.2 * keys[kind] + 1.0 for kind in kinds]
     wide = max(len(one.queries) for one in maps) * 0.23 + 0.7
     size = (max(4.0, wide * across), (max(heights) if beside else sum(heights)) + 0.4)
     figure = Figure(figsize=size, layout="constrained")
     if beside:
         panels = figure.subplots(1, len(kinds), squeeze=False).T
     else:
-        shape = (len(kinds), len(columns))
-        panels = figure.subplots(*shape, squeeze=False, height_ratios=heights)
-    drawn = {(one.kind, one.layer, one.head): one for one in maps}
-    for (row, kind), (column, place) in product(enumerate(kinds), enumerate(columns)):
-        if (kind, *place) in drawn:
-            image = _draw(panels[row, column], drawn[(kind, *place)])
-        else:
-            panels[row, column].set_axis_off()
+        options = {"squeeze": False, "height_ratios": heights}
+        panels = figure.subplots(len(kinds), len(columns), **options)
+    for one in maps:
+        image = _draw(panels[kinds.index(one.kind), columns.index((one.layer, one.head))], one)
+    for axes in panels.flat:
+        axes.axis("on" if axes.images else "off")
     figure.colorbar(image, ax=panels, label="weight", fraction=0.05 / across, pad=0.01)
     figure.suptitle(title, fontsize=11)
     return Picture(figure, title, "; ".join(_told(one, len(maps)) for one in maps))

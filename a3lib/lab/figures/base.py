@@ -21,6 +21,31 @@ class Picture(NamedTuple):
     photographs: bool = False  # kept as JPEG then, which is several times smaller
 
 
+def canvas(width, height, rows=1, columns=1, **options):
+    """(a figure of so many inches, its axes or an array of them); options: of `Figure.subplots`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def look(number):
+    """Colour and dashes of the line with a number."""
+    return {"color": COLOURS[number % 7], "linestyle": STYLES[number % 4]}
+
+
+def band(axes, x, values, low, high, number, **options):
+    """A line of values over a band from low to high, all (N,), in the look of a number."""
+    axes.plot(x, values, **look(number), **options)
+    axes.fill_between(x, low, high, color=COLOURS[number % 7], alpha=0.2, linewidth=0)
+
+
+def tile(axes, image, below, framed=False, linewidth=4, **options):
+    """An image (height, width, 3) without ticks over a small text; an orange frame marks it."""
+    axes.imshow(image)
+    axes.set(xticks=[], yticks=[])
+    axes.set_xlabel(below, fontsize=6, **options)
+    axes.spines[:].set(visible=framed, color=COLOURS[1], linewidth=linewidth)
+
+
 def bundle(picture, live=False):
     """MIME bundle and metadata of a picture: PNG or JPEG, and its summary as text and alt text.
 
@@ -89,13 +114,9 @@ def progress(title, history):
     panels = upper.subplots(1, 2 if shares else 1, squeeze=False)[0]
     panels[0].plot(history.updates, history.train, color=COLOURS[0], label="training")
     for number, (name, values) in enumerate(history.validation.items()):
-        look = {
-            "color": COLOURS[1],
-            "linestyle": STYLES[number % 4],
-            "marker": "." * (name in SHARES),
-        }
-        axes = panels[-1] if name in SHARES else panels[0]
-        axes.plot(history.updates, values, label=f"validation, {name.replace('_', ' ')}", **look)
+        share, label = name in SHARES, f"validation, {name.replace('_', ' ')}"
+        style = {"color": COLOURS[1], "linestyle": STYLES[number % 4], "marker": "." * share}
+        panels[-1 if share else 0].plot(history.updates, values, label=label, **style)
     label_axes(panels[0], title, "gradient steps", "loss (nats)")
     if shares:
         label_axes(panels[1], "validation", "gradient steps", "share of examples")
@@ -107,14 +128,10 @@ def progress(title, history):
     bar.set(xlim=(0, history.epochs), yticks=[], xticks=[])
     notes = "".join(f"\n{note}" for note in history.notes)
     bar.set_xlabel(f"epoch {done} of {history.epochs}, {history.seconds[-1]:.0f} s{notes}")
-    measured = ", ".join(
-        f"{k.replace('_', ' ')} {v[-1]:.3f}" for k, v in history.validation.items()
-    )
-    summary = (
-        f"after epoch {done} of {history.epochs} ({history.updates[-1]:,} gradient steps) the "
-        f"training loss is {history.train[-1]:.3f}; validation: {measured}"
-    )
-    return Picture(figure, title, summary)
+    measured = [f"{k.replace('_', ' ')} {v[-1]:.3f}" for k, v in history.validation.items()]
+    told = f"after epoch {done} of {history.epochs} ({history.updates[-1]:,} gradient steps) the "
+    told += f"training loss is {history.train[-1]:.3f}; validation: {', '.join(measured)}"
+    return Picture(figure, title, told)
 
 
 def label_axes(axes, title, xlabel, ylabel):

@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from a3lib.bert.arithmetic import CLASSES, SIGNS, expressions, table
 from a3lib.bert.heads import encode
-from a3lib.lab.figures.base import COLOURS, Picture, label_axes
+from a3lib.lab.figures.base import COLOURS, Picture, canvas, label_axes
 
 
 def error_maps(title, records):
@@ -18,8 +17,8 @@ def error_maps(title, records):
         seen[index] += 1
         wrong[index] += predicted != labels[index]
     share = np.divide(wrong, seen, out=np.full(800, np.nan), where=seen > 0).reshape(2, 20, 20)
-    figure, parts = Figure(figsize=(9, 4), layout="constrained"), []
-    for number, (axes, sign) in enumerate(zip(figure.subplots(1, 2), SIGNS, strict=True)):
+    (figure, panels), parts = canvas(9, 4, 1, 2), []
+    for number, (axes, sign) in enumerate(zip(panels, SIGNS, strict=True)):
         axes.set_facecolor("#bbbbbb")  # never in a test set
         image = axes.imshow(share[number], cmap="Blues", vmin=0, vmax=1)
         ticks = range(0, 20, 3)
@@ -49,8 +48,7 @@ def attention(encoder, text):
 
 def prediction(title, text, models, encoder):
     """Class probabilities of an expression for every model, and the attention of one encoder."""
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    figure, (left, right) = canvas(9, 3.2, 1, 2, width_ratios=[3, 2])
     width, parts = 1 / (len(models) + 1), []
     for number, (name, model) in enumerate(models.items()):
         shares = [float(share) for share in model(table([text]))[0]]

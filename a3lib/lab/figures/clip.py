@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from a3lib.lab.figures.base import COLOURS, MARKERS, STYLES, InPlace, Picture, label_axes
+from a3lib.lab.figures import base
 from a3lib.lab.verdicts import bootstrap, mean
 
 THUMBNAIL = 240  # pixels of the longer side
@@ -16,8 +16,7 @@ THUMBNAIL = 240  # pixels of the longer side
 def similarity_matrix(title, photographs, captions, scores, note=""):
     """Scores (captions, pictures) as a heat map, a star at the best picture of each caption."""
     rows, columns = scores.shape
-    figure = Figure(figsize=(1.15 * columns + 3, 0.5 * rows + 1.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = base.canvas(1.15 * columns + 3, 0.5 * rows + 1.6)
     axes.imshow(scores, cmap="cividis", aspect="auto")
     middle, best = (scores.max() + scores.min()) / 2, scores.argmax(1)
     for row, column in np.ndindex(rows, columns):
@@ -48,7 +47,7 @@ def label_bars(title, photographs, labels, probabilities, note="", k=5):
         picture, bars = panel.subplots(2, 1, height_ratios=[3, 2])
         _draw(picture, photograph)
         top = np.argsort(-row, kind="stable")[:k]
-        colours = [COLOURS[labels[i] == photograph.label] for i in top]
+        colours = [base.COLOURS[labels[i] == photograph.label] for i in top]
         bars.barh(range(len(top)), row[top], color=colours)
         names = [labels[i] for i in top]
         bars.set(yticks=range(len(top)), xlim=(0, 1), xlabel="probability")
@@ -79,16 +78,15 @@ def rank_curve(title, numbers, ranks, note=""):
     `ranks` is (numbers, draws, pictures): the rank of each picture under several draws of its
     words. The typical rank is the geometric mean; bands are 95 % intervals over pictures.
     """
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = base.canvas(9, 3.2, 1, 2)
     typical = _band(left, numbers, [np.log(of).mean(0) for of in ranks], 2, "", np.exp)
-    label_axes(left, "", "words in the caption", "rank of the target, geometric mean")
+    base.label_axes(left, "", "words in the caption", "rank of the target, geometric mean")
     left.set(ylim=(0, None), xticks=numbers)
     parts = [f"typical rank: {_listed(numbers, typical, '.1f')}"]
     for place, (label, best) in enumerate({"first": 1, "among the first five": 5}.items()):
         shares = _band(right, numbers, [(of <= best).mean(0) for of in ranks], place, label)
         parts.append(f"{label}: {_listed(numbers, shares, '.2f')}")
-    label_axes(right, "", "words in the caption", "share of pictures")
+    base.label_axes(right, "", "words in the caption", "share of pictures")
     right.set(ylim=(0, 1.02), xticks=numbers)
     right.legend(fontsize=8, loc="lower right")
     return _noted(figure, title, "; ".join(parts), note, photographs=False)
@@ -98,9 +96,7 @@ def _band(axes, numbers, values, place, label, scale=np.asarray):
     """Draw means of values, one list per number, with their intervals -> the means."""
     centers = scale([mean(some) for some in values])
     low, high = scale([bootstrap(some) for some in values]).T
-    look = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": MARKERS[place]}
-    axes.plot(numbers, centers, label=label, **look)
-    axes.fill_between(numbers, low, high, color=COLOURS[place], alpha=0.2, linewidth=0)
+    base.band(axes, numbers, centers, low, high, place, label=label, marker=base.MARKERS[place])
     return centers
 
 
@@ -112,16 +108,16 @@ class LiveBar:
     """Progress of `Gallery` as a bar in place, drawn ten times in all."""
 
     def __init__(self, title):
-        self.title, self._show = title, InPlace()
+        self.title, self._show = title, base.InPlace()
 
     def __call__(self, done, total):
         if done != total and done % -(-total // 10):
             return
         figure = Figure(figsize=(7, 0.6))
         axes = figure.subplots()
-        axes.barh([0], [done], color=COLOURS[2])
+        axes.barh([0], [done], color=base.COLOURS[2])
         axes.set(xlim=(0, total), yticks=[], title=f"{self.title}: {done} of {total}")
-        self._show(Picture(figure, self.title, f"{done} of {total} pictures are done"))
+        self._show(base.Picture(figure, self.title, f"{done} of {total} pictures are done"))
 
 
 def _pixels(photograph):
@@ -131,15 +127,11 @@ def _pixels(photograph):
 
 
 def _draw(axes, photograph, framed=False):
-    axes.imshow(_pixels(photograph))
-    axes.set(xticks=[], yticks=[])
     credit = photograph.credit.replace(", resized to 384 px at most", "")
-    axes.set_xlabel(credit or photograph.name, fontsize=6)
-    for spine in axes.spines.values():
-        spine.set(visible=framed, color=COLOURS[1], linewidth=4)
+    base.tile(axes, _pixels(photograph), credit or photograph.name, framed)
 
 
 def _noted(figure, title, summary, note, photographs=True):
     figure.suptitle(title)
     figure.supxlabel(note, fontsize=8, color="#444444")
-    return Picture(figure, title, f"{summary} ({note})" if note else summary, photographs)
+    return base.Picture(figure, title, f"{summary} ({note})" if note else summary, photographs)

@@ -4,11 +4,10 @@ import textwrap
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from a3lib.clip.contrastive import contrastive_logits
-from a3lib.lab.figures.base import COLOURS, InPlace, Picture, label_axes
+from a3lib.lab.figures.base import COLOURS, InPlace, Picture, canvas, label_axes, look, tile
 
 BOX = {"boxstyle": "round,pad=0.02,rounding_size=0.08", "linewidth": 1.2}
 ARROW = {"arrowstyle": "-|>", "mutation_scale": 12, "color": "#444444"}
@@ -20,18 +19,13 @@ def contact_sheet(title, images, names, columns=16, framed=None, width=0.72):
     images: RGB arrays (height, width, 3) of any size; width: of a picture on the sheet, in inches.
     """
     lines = -(-len(images) // columns)
-    size = width * columns, (width + 0.16) * lines + 0.4
-    figure, longest = Figure(figsize=size, layout="constrained"), round(20 * width)  # letters
-    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
-    for axes in panels:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    for place, (axes, image, name) in enumerate(zip(panels, images, names, strict=False)):
-        axes.imshow(image)
-        told = name if len(name) <= longest else f"{name[: longest - 1]}…"
-        axes.set_xlabel(told, fontsize=6, labelpad=1)
-        if place == framed:
-            axes.spines[:].set(visible=True, color=COLOURS[1], linewidth=3)
+    size, longest = (width * columns, (width + 0.16) * lines + 0.4), round(20 * width)  # letters
+    figure, panels = canvas(*size, lines, columns, squeeze=False)
+    for place, (image, name) in enumerate(zip(images, names, strict=True)):
+        below = name if len(name) <= longest else f"{name[: longest - 1]}…"
+        tile(panels.flat[place], image, below, place == framed, 3, labelpad=1)
+    for axes in panels.flat[len(images) :]:
+        axes.axis("off")
     figure.suptitle(title)
     told = f"{len(images)} pictures, from {names[0]} to {names[-1]}"
     told += "" if framed is None else f"; the target, {names[framed]}, has an orange frame"
@@ -43,8 +37,7 @@ def towers(title, image, caption, sizes, cosine):
 
     sizes: (texts of the picture's, of the caption's steps), as 'tokens (12)'; cosine: of the two.
     """
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(10, 3.4)
     axes.set(xlim=(0, 10), ylim=(0, 3.4))
     axes.axis("off")
     axes.imshow(image, extent=(0.1, 1.3, 2.05, 3.25), zorder=2)
@@ -53,18 +46,13 @@ def towers(title, image, caption, sizes, cosine):
     for row, (y, steps) in enumerate(zip((2.65, 0.8), sizes, strict=True)):
         places = np.linspace(2.4, 6.4, len(steps))
         for x, text in zip(places, steps, strict=True):
-            box = FancyBboxPatch(
-                (x - 0.72, y - 0.38), 1.44, 0.76, **BOX, ec=COLOURS[row], fc="white"
-            )
-            axes.add_patch(box)
+            style = {**BOX, "edgecolor": COLOURS[row], "facecolor": "white"}
+            axes.add_patch(FancyBboxPatch((x - 0.72, y - 0.38), 1.44, 0.76, **style))
             axes.text(x, y, text, ha="center", va="center", fontsize=8)
-        stops = [1.45, *(x - 0.75 for x in places)]
-        begins = [1.35, *(x + 0.75 for x in places[:-1])]
-        for a, b in zip(begins, stops[1:], strict=True):
-            axes.add_patch(FancyArrowPatch((a, y), (b, y), **ARROW))
-        axes.add_patch(
-            FancyArrowPatch((places[-1] + 0.75, y), (8.25, 1.72 + 0.2 * (y - 1.72)), **ARROW)
-        )
+        begins = [1.35, *(x + 0.75 for x in places)]
+        ends = [*((x - 0.75, y) for x in places), (8.25, 1.72 + 0.2 * (y - 1.72))]
+        for x, end in zip(begins, ends, strict=True):
+            axes.add_patch(FancyArrowPatch((x, y), end, **ARROW))
     axes.text(9.1, 1.72, f"cosine\n{cosine:+.2f}", ha="center", va="center", fontsize=13)
     figure.suptitle(title)
     told = f"picture: {', '.join(sizes[0])}; caption: {', '.join(sizes[1])}"
@@ -75,22 +63,26 @@ def towers(title, image, caption, sizes, cosine):
 def matrix(title, images, captions, cosines):
     """Cosines of N pictures (columns) and their N captions (rows); partners on the diagonal."""
     count = len(captions)
-    figure = Figure(figsize=(0.5 * count + 3.2, 0.5 * count + 1.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas(0.5 * count + 3.2, 0.5 * count + 1.2)
     drawn = axes.imshow(cosines, cmap="cividis", vmin=-1, vmax=1)
     figure.colorbar(drawn, label="cosine", shrink=0.7)
     axes.set_yticks(range(count), captions, fontsize=8)
-    axes.set(xticks=[], xlabel="pictures, in the order of their captions", title=title)
+    axes.set(xticks=[], xlabel="pictures, in the order of their captions")
     for column, image in enumerate(images):
         box = axes.inset_axes([column / count, 1.005, 1 / count, 1 / count])
         box.imshow(image)
         box.axis("off")
     axes.set_title(title, pad=0.5 * 72 + 8)
-    diagonal = np.diag(cosines)
-    others = (cosines.sum() - diagonal.sum()) / (count * count - count)
     best = int((cosines.argmax(1) == np.arange(count)).sum())
-    told = f"partners {diagonal.mean():+.2f} on average, others {others:+.2f}; "
-    return Picture(figure, title, told + f"{best} of {count} captions fit their own picture best")
+    told = "partners {:+.2f} on average, others {:+.2f}; ".format(*_means(cosines))
+    told += f"{best} of {count} captions fit their own picture best"
+    return Picture(figure, title, told)
+
+
+def _means(cosines):
+    """Mean cosine of partners, and of all other pairs, of (N, N)."""
+    partners = np.diag(cosines)
+    return partners.mean(), (cosines.sum() - partners.sum()) / (cosines.size - len(cosines))
 
 
 class LiveMatrix:
@@ -120,18 +112,14 @@ class LiveMatrix:
 
     def rising(self):
         """Cosines of partners and of others over the epochs, as a `Picture`."""
-        figure = Figure(figsize=(6, 3), layout="constrained")
-        axes, epochs = figure.subplots(), [epoch for epoch, _ in self.seen]
-        count = len(self.captions)
-        means = {"partners": [np.diag(c).mean() for _, c in self.seen]}
-        means["others"] = [(c.sum() - np.diag(c).sum()) / (count**2 - count) for _, c in self.seen]
-        for (label, values), colour, line in zip(means.items(), COLOURS, ("-", "--"), strict=False):
-            axes.plot(epochs, values, line, color=colour, label=label)
+        figure, axes = canvas(6, 3)
+        epochs, partners, others = zip(*((n, *_means(of)) for n, of in self.seen), strict=True)
+        axes.plot(epochs, partners, label="partners", **look(0))
+        axes.plot(epochs, others, label="others", **look(1))
         label_axes(axes, self.title, "epoch", "mean cosine")
         axes.legend()
-        last = {label: values[-1] for label, values in means.items()}
-        told = ", ".join(f"{label} {value:+.2f}" for label, value in last.items())
-        return Picture(figure, self.title, f"mean cosine after the last epoch: {told}")
+        told = f"mean cosine after the last epoch: partners {partners[-1]:+.2f}"
+        return Picture(figure, self.title, f"{told}, others {others[-1]:+.2f}")
 
 
 def rgb(pictures):

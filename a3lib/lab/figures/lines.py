@@ -1,9 +1,10 @@
 """Lines with bands over seeds, dots with intervals, shares by a property of words."""
 
-import numpy as np
-from matplotlib.figure import Figure
+from itertools import zip_longest
 
-from a3lib.lab.figures.base import COLOURS, MARKERS, STYLES, Picture, label_axes
+import numpy as np
+
+from a3lib.lab.figures.base import COLOURS, MARKERS, Picture, band, canvas, label_axes, look
 from a3lib.lab.records import word_groups
 from a3lib.lab.verdicts import Difference, mean
 
@@ -15,19 +16,19 @@ def bands(title, panels, xlabel, ylabel, references=(), log=None, thin=None):
     `references` holds (name, y) of dotted lines in the last panel; `log` is 'x', 'y' or 'xy';
     `thin` maps (caption, label) to (x, y) of a single run that is drawn thin.
     """
-    figure = Figure(figsize=(4.6 * len(panels) + 0.4, 3.4), layout="constrained")
+    options = {"squeeze": False, "sharey": len(panels) > 1}
+    figure, (row,) = canvas(4.6 * len(panels) + 0.4, 3.4, 1, len(panels), **options)
     parts = []
-    for axes, (caption, lines) in zip(_row(figure, panels), panels.items(), strict=True):
+    for axes, (caption, lines) in zip(row, panels.items(), strict=True):
         for number, (label, (x, values)) in enumerate(lines.items()):
             values = np.asarray(values, dtype=float)
-            look = {"color": COLOURS[number % 7], "linestyle": STYLES[number % 4]}
-            axes.plot(x, np.nanmean(values, 0), label=label, **look)
-            low, high = np.nanmin(values, 0), np.nanmax(values, 0)
-            axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
+            middle, low, high = (of(values, 0) for of in (np.nanmean, np.nanmin, np.nanmax))
+            band(axes, x, middle, low, high, number, label=label)
             parts.append(f"{label}, {caption}: {np.nanmin(values, 1).mean():.3f} at the lowest")
             if thin and (caption, label) in thin:
-                axes.plot(*thin[caption, label], linewidth=0.7, label=f"{label}, live", **look)
-        label_axes(axes, caption, xlabel, ylabel if axes is figure.axes[0] else "")
+                style = {"linewidth": 0.7, "label": f"{label}, live", **look(number)}
+                axes.plot(*thin[caption, label], **style)
+        label_axes(axes, caption, xlabel, ylabel if axes is row[0] else "")
         for axis in log or "":
             axes.set(**{f"{axis}scale": "log"})
     for name, y in references:
@@ -35,10 +36,6 @@ def bands(title, panels, xlabel, ylabel, references=(), log=None, thin=None):
     axes.legend(fontsize=8)
     figure.suptitle(title)
     return Picture(figure, title, "means of the seeds: " + "; ".join(parts))
-
-
-def _row(figure, panels):
-    return np.atleast_1d(figure.subplots(1, len(panels), sharey=len(panels) > 1))
 
 
 def loss_curves(title, records, measures, live=None, log=None):
@@ -51,19 +48,19 @@ def loss_curves(title, records, measures, live=None, log=None):
     for caption, measure in measures.items():
         panels[caption] = {label: _curves(runs, measure) for label, runs in records.items()}
         for label, history in (live or {}).items():
-            values = history.train if measure == "train" else history.validation[measure]
-            thin[caption, label] = (history.updates, values)
+            thin[caption, label] = (history.updates, _curve(vars(history), measure))
     return bands(title, panels, "gradient steps", "loss (nats)", log=log, thin=thin)
 
 
 def _curves(runs, measure):
     histories = [run["history"] for run in runs]
     updates = max((history["updates"] for history in histories), key=len)
-    values = np.full((len(runs), len(updates)), np.nan)
-    for row, history in zip(values, histories, strict=True):
-        curve = history["train"] if measure == "train" else history["validation"][measure]
-        row[: len(curve)] = curve
-    return updates, values
+    curves = [_curve(history, measure) for history in histories]
+    return updates, np.array([*zip_longest(*curves, fillvalue=np.nan)]).T
+
+
+def _curve(history, measure):
+    return history["train"] if measure == "train" else history["validation"][measure]
 
 
 def intervals(title, groups, xlabel, references=()):
@@ -71,8 +68,8 @@ def intervals(title, groups, xlabel, references=()):
 
     A group whose interval would leave the values 0 to 1 of a share shows its dots alone.
     """
-    figure = Figure(figsize=(8, 0.38 * len(groups) + 1.2), layout="constrained")
-    axes, parts = figure.subplots(), []
+    figure, axes = canvas(8, 0.38 * len(groups) + 1.2)
+    parts = []
     for row, (name, values) in enumerate(groups.items()):
         axes.plot(values, [row] * len(values), ".", color=COLOURS[5])
         low, high = Difference(values, [0.0] * len(values), paired=True).interval()
@@ -98,28 +95,22 @@ def accuracy_by_group(title, records, column, xlabel, values, words="unseen"):
     `records` maps a label to the records of one run; `values` are the groups to show, each a value
     of the column or a range of them. The number of words stands below each group.
     """
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    axes, parts = figure.subplots(), []
-    names = [
-        f"{v.start} to {v.stop - 1}" if isinstance(v, range) else str(v) or "none" for v in values
-    ]
+    figure, axes = canvas(8, 3.4)
+    parts, ranges = [], [v if isinstance(v, range) else [v] for v in values]
+    names = [f"{of[0]} to {of[-1]}" if len(of) > 1 else str(of[0]) or "none" for of in ranges]
     for number, (label, runs) in enumerate(records.items()):
         frame = word_groups(runs, words)
-        right, total = np.zeros((2, len(values), len(runs)))
-        for place, value in enumerate(values):
-            chosen = frame[frame[column].isin(value if isinstance(value, range) else [value])]
-            sums = chosen.groupby("seed")[["right", "words"]].sum()
-            right[place], total[place] = sums["right"], sums["words"]
-        share = right / total
+        groups = [frame[frame[column].isin(of)].groupby("seed") for of in ranges]
+        sums = [group[["right", "words"]].sum() for group in groups]
+        share = np.array([each["right"] / each["words"] for each in sums])  # (groups, seeds)
         center = share.mean(1)
         spread = [center - share.min(1), share.max(1) - center]
         places = np.arange(len(values)) + 0.12 * number
-        look = {"color": COLOURS[number], "fmt": MARKERS[number % 5], "capsize": 2}
-        axes.errorbar(places, center, spread, label=label, **look)
-        parts.append(
-            f"{label} from {center[0]:.0%} at {names[0]} to {center[-1]:.0%} at {names[-1]}"
-        )
-    ticks = [f"{name}\nn = {count:.0f}" for name, count in zip(names, total[:, 0], strict=True)]
+        style = {"color": COLOURS[number], "fmt": MARKERS[number % 5], "capsize": 2}
+        axes.errorbar(places, center, spread, label=label, **style)
+        ends = [f"{center[end]:.0%} at {names[end]}" for end in (0, -1)]
+        parts.append(f"{label} from {' to '.join(ends)}")
+    ticks = [f"{name}\nn = {each.iat[0, 1]}" for name, each in zip(names, sums, strict=True)]
     axes.set_xticks(np.arange(len(values)), ticks, fontsize=8)
     label_axes(axes, title, xlabel, "exactly right words")
     axes.set_ylim(-0.02, 1.02)

@@ -1,15 +1,13 @@
 """Figures of the data: lengths of words, and vectors of places."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from a3lib.lab.figures.base import COLOURS, Picture, label_axes
+from a3lib.lab.figures.base import COLOURS, Picture, canvas, label_axes
 
 
 def word_lengths(words):
     """Histogram of word lengths; `words` maps a name to a list of words."""
-    figure = Figure(figsize=(7, 2.8), layout="constrained")
-    axes, parts = figure.subplots(), []
+    (figure, axes), parts = canvas(7, 2.8), []
     longest = max(len(word) for some in words.values() for word in some)
     width = 0.8 / len(words)
     for number, (name, some) in enumerate(words.items()):
@@ -28,8 +26,7 @@ def word_lengths(words):
 def positions(encodings, waves=(0, 4, 8, 12)):
     """A few sine curves of position encodings (places, H), and the similarity of all places."""
     encodings = encodings.numpy()
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    figure, (left, right) = canvas(9, 3.2, 1, 2, width_ratios=[3, 2])
     for number, wave in enumerate(waves):
         left.plot(encodings[:, wave], ".-", color=COLOURS[number], label=f"number {wave}")
     label_axes(left, "A few of the waves", "place", "value")
