@@ -1,7 +1,6 @@
 """Run one condition of Part 3 and measure it."""
 
 import time
-from dataclasses import asdict
 from typing import NamedTuple
 
 from a3lib.bert.arithmetic import HARDER, expressions, harder, scores, split
@@ -10,7 +9,7 @@ from a3lib.bert.heads import SentenceClassifier, encode
 from a3lib.bert.probes import PROPER, features, regression, train_head
 from a3lib.common import best_device
 from a3lib.lab.bert_runs import CONDITIONS
-from a3lib.lab.keys import made_with
+from a3lib.lab.keys import run_record
 from a3lib.lab.pretraining import CORPORA, PretrainingSettings, pretrain
 from a3lib.pretrained.encoders import load_encoder, random_encoder
 
@@ -38,9 +37,9 @@ def make_encoder(condition, seed, pretrained=None):
     pretrained = pretrained or load_encoder()
     if condition.encoder in CORPORA:
         return pretrain(pretrained, PretrainingSettings(condition.encoder), seed)
-    return (
-        pretrained if condition.encoder == "pretrained" else random_encoder(pretrained, seed)
-    ), []
+    if condition.encoder == "random":
+        return random_encoder(pretrained, seed), []
+    return pretrained, []
 
 
 def run(condition, seed, pretrained=None, make=SentenceClassifier, on_epoch=None):
@@ -66,18 +65,9 @@ def run(condition, seed, pretrained=None, make=SentenceClassifier, on_epoch=None
         metrics = {} if history.interrupted else _measured(encoder, model, parts, seed)
     if losses:
         metrics |= _continued(encoder, losses, parts)
-    seconds = {"all": time.process_time() - cpu, "training": training}
-    record = {
-        "run": condition.name,
-        "seed": seed,
-        "key": condition.key(seed),
-        "settings": asdict(condition),
-        "history": asdict(history),
-        "metrics": metrics,
-        "seconds": round(time.perf_counter() - start, 2),
-        "processor_seconds": {name: round(value, 2) for name, value in seconds.items()},
-        **made_with("transformers", "sklearn"),
-    }
+    seconds = {"all": round(time.process_time() - cpu, 2), "training": round(training, 2)}
+    ran = (condition, seed, condition.key(seed), history, metrics, start)
+    record = run_record(*ran, ("transformers", "sklearn"), processor_seconds=seconds)
     return Result(model, encoder, parts, history, record)
 
 
@@ -91,12 +81,21 @@ def _measured(encoder, model, parts, seed):
 
 def _continued(encoder, losses, parts):
     """Losses of continued pretraining, and accuracy of a probe of the encoder it made."""
-    vectors = {name: features(encoder, part) for name, part in parts._asdict().items()}
-    last = {name: found[max(found)[0], "mean"] for name, found in vectors.items()}
-    labels = {name: part["label"].to_numpy() for name, part in parts._asdict().items()}
-    probe = regression(last, labels)
-    accuracy = scores(labels["test"], probe.predict(last["test"].numpy())).accuracy
+    found, labels = _features(encoder, parts._asdict())
+    last = _vectors(found, max(found["train"])[0], "mean")
+    predicted = regression(last, labels).predict(last["test"].numpy())
+    accuracy = scores(labels["test"], predicted).accuracy
     return {"pretraining losses": losses, "probe accuracy": accuracy}
+
+
+def _features(encoder, sides):
+    """Of {side: table} the features by layer and pooling, see `features`, and the labels."""
+    found = {name: features(encoder, side) for name, side in sides.items()}
+    return found, {name: side["label"].to_numpy() for name, side in sides.items()}
+
+
+def _vectors(found, layer, pooling):
+    return {side: some[layer, pooling] for side, some in found.items()}
 
 
 def _scored(predicted):
@@ -118,13 +117,12 @@ def _probe(encoder, parts, seed):
     -> (best regression, history of the last head, metrics, processor seconds of the slowest fit).
     """
     sides = {**parts._asdict(), **{kind: harder(kind, seed) for kind in HARDER}}
-    labels = {name: side["label"].to_numpy() for name, side in sides.items()}
     begun = time.process_time()
-    found = {name: features(encoder, side) for name, side in sides.items()}
+    found, labels = _features(encoder, sides)
     metrics, seconds, models = {"feature seconds": time.process_time() - begun}, [], {}
     layers = max(layer for layer, _ in found["train"])
     for name, (settings, pooling) in HEADS.items():
-        vectors = {side: some[layers, pooling] for side, some in found.items()}
+        vectors = _vectors(found, layers, pooling)
         begun = time.process_time()
         head, history = train_head(vectors, labels, settings, seed)
         if history.interrupted:
@@ -133,7 +131,7 @@ def _probe(encoder, parts, seed):
         classes = head(features=vectors["test"])[0].argmax(1).tolist()
         metrics[name] = scores(labels["test"], classes)._asdict()
     for layer, pooling in sorted(found["train"]):
-        vectors = {side: some[layer, pooling] for side, some in found.items()}
+        vectors = _vectors(found, layer, pooling)
         begun = time.process_time()
         model = models[f"{pooling} {layer}"] = regression(vectors, labels)
         seconds.append(time.process_time() - begun)

@@ -2,7 +2,6 @@
 
 import random
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,13 +14,14 @@ from a3lib.common import written_by_rename
 from a3lib.data import scenes
 from a3lib.data.emoji import emoji, gallery
 from a3lib.lab.clip_runs import CLIP_RUNS, start, vocabulary, vocabulary_of
-from a3lib.lab.keys import made_with
+from a3lib.lab.experiments import Result
+from a3lib.lab.keys import run_record
 
 SCENES = 500  # scenes per question
 
 
 def run(run, seed, on_epoch=None, models=None):
-    """Train a `ClipRun`, or the named one -> (`SmallClip`, `History`, record).
+    """Train a `ClipRun`, or the named one -> `Result`, its model a `SmallClip`.
 
     With a folder `models` seed 0's weights are kept there, in half precision.
     """
@@ -38,24 +38,21 @@ def run(run, seed, on_epoch=None, models=None):
         metrics |= measure_emoji(trained, run.held_out) | measure_photographs(trained)
     if models and seed == 0 and not history.interrupted:
         save(model, Path(models, f"{run.name}-0.safetensors"))
-    record = {
-        "run": run.name,
-        "seed": seed,
-        "key": run.key(seed),
-        "settings": asdict(run),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "history": asdict(history),
-        "metrics": metrics,
-        "seconds": round(time.perf_counter() - begun, 2),
-        "processor_seconds": {"training": round(training, 2)},
-        **made_with("open_clip"),
-    }
-    return trained, history, record
+    more = {"processor_seconds": {"training": round(training, 2)}}
+    more["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    ran = (run, seed, run.key(seed), history, metrics, begun)
+    record = run_record(*ran, ["open_clip"], **more)
+    return Result(trained, history, record)
 
 
 def ranks(scores):
     """Rank of column i in row i of (N, N): 1 if it alone is the highest. (N,)"""
     return (scores >= scores.diagonal()[:, None]).sum(1)
+
+
+def _recall(kind, scores):
+    """Shares of the rows of (N, N) whose own column is the first, or among the first five."""
+    return {f"{kind}@{k}": (ranks(scores) <= k).double().mean().item() for k in (1, 5)}
 
 
 def measure_emoji(model, style):
@@ -68,17 +65,14 @@ def measure_emoji(model, style):
     withheld = torch.tensor([one.withheld for one in emoji()])
     shown = scores[~withheld][:, ~withheld]
     found = {"chance": 1 / len(shown), "withheld ranks": ranks(scores)[withheld].tolist()}
-    for kind, table in {"recall": shown, "name": shown.T}.items():
-        found |= {f"{kind}@{k}": (ranks(table) <= k).double().mean().item() for k in (1, 5)}
-    return found
+    return found | _recall("recall", shown) | _recall("name", shown.T)
 
 
 def measure_photographs(model):
     """Recall of the gallery's photographs by their labels, for a model that saw none."""
     photographs = Gallery(model, cache=None)
-    place = ranks(photographs.scores([one.label for one in photographs.photographs]))
-    found = {f"photographs@{k}": (place <= k).double().mean().item() for k in (1, 5)}
-    return found | {"photographs chance": 1 / len(place)}
+    scores = photographs.scores([one.label for one in photographs.photographs])
+    return {"photographs chance": 1 / len(scores), **_recall("photographs", scores)}
 
 
 def measure_scenes(model, seed):

@@ -1,7 +1,6 @@
 """Train one named run and measure it: what notebooks call, and what sweeps record."""
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ from torch import nn
 
 from a3lib.common import best_device, one_thread
 from a3lib.fast.engine import FastEngine
-from a3lib.lab.keys import made_with
+from a3lib.lab.keys import run_record
 from a3lib.lab.runs import RUNS
 from a3lib.optimization import Checkpoint, History
 from a3lib.translation.attention import CausalScaledDotAttention, ScaledDotAttention
@@ -53,8 +52,8 @@ def train(
     to measure; validation and training words are measured always.
     """
     run = RUNS[run] if isinstance(run, str) else run
-    library = _classes(run.model, MyGRUCell)
-    own = _classes(run.model, cell, attention, causal_attention) != library
+    pairs = zip((cell, attention, causal_attention), _library(run.model), strict=True)
+    own = any(given not in (None, usual) for given, usual in pairs)
     key = None if own else run.key(seed)
     checkpoint = Checkpoint(Path(checkpoints, f"{key}.pt")) if checkpoints and key else None
     sides, device, start = run.split(seed), best_device(), time.perf_counter()
@@ -66,24 +65,15 @@ def train(
         )
         history = fit(model, words, held_out, run.training, seed, on_epoch, checkpoint, engine)
         metrics = measure(model, history, words, held_out, score) if history.best >= 0 else {}
-    record = {
-        "run": run.name,
-        "seed": seed,
-        "key": key,
-        "settings": asdict(run),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "history": asdict(history),
-        "metrics": metrics,
-        "seconds": round(time.perf_counter() - start, 2),
-        **made_with(),
-    }
-    return Result(model, history, record)
+    size = sum(parameter.numel() for parameter in model.parameters())
+    told = run_record(run, seed, key, history, metrics, start, parameters=size)
+    return Result(model, history, told)
 
 
-def _classes(model, cell, attention=None, causal_attention=None):
-    """The classes of the model that `build` makes."""
+def _library(model):
+    """The library's classes in the places of cell, attention and causal attention."""
     asked = ATTENTIONS[model.attention] if model.kind == "rnn-attention" else ScaledDotAttention
-    return cell, attention or asked, causal_attention or CausalScaledDotAttention
+    return MyGRUCell, asked, CausalScaledDotAttention
 
 
 def measure(model, history, train_words, validation_words, score=()):

@@ -1,10 +1,11 @@
-"""What makes two runs the same, and what a run was made with."""
+"""What makes two runs the same, what a run was made with, and its record."""
 
 import hashlib
 import importlib
 import json
 import platform
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,24 @@ def run_key(settings, seed, data_sha256):
     named = {name: value for name, value in asdict(settings).items() if name != "name"}
     content = json.dumps([named, seed, data_sha256, RESULTS_VERSION], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def run_record(run, seed, key, history, metrics, begun, packages=(), **more):
+    """The record of a run that began when `time.perf_counter()` gave `begun`.
+
+    `packages`: whose versions it tells besides the usual ones; `more`: further entries.
+    """
+    return {
+        "run": run.name,
+        "seed": seed,
+        "key": key,
+        "settings": asdict(run),
+        "history": asdict(history),
+        "metrics": metrics,
+        "seconds": round(time.perf_counter() - begun, 2),
+        **more,
+        **made_with(*packages),
+    }
 
 
 def made_with(*packages):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from a3lib.lab import bert_experiments, clip_experiments, experiments
 from a3lib.lab.bert_runs import CONDITIONS, Condition
 from a3lib.lab.clip_runs import CLIP_RUNS, ClipRun
 from a3lib.lab.records import append_record, read_records
@@ -51,15 +52,9 @@ def sweep(runs, path, seeds=None, jobs=-1, on_record=None, models=None):
 
 def _record(run, seed, checkpoints, models):
     if isinstance(run, Condition):
-        from a3lib.lab import bert_experiments  # heavy, and of no use to Parts 1 and 2
-
         return bert_experiments.run(run, seed).record
     if isinstance(run, ClipRun):
-        from a3lib.lab import clip_experiments
-
-        return clip_experiments.run(run, seed, models=models)[2]
-    from a3lib.lab import experiments
-
+        return clip_experiments.run(run, seed, models=models).record
     return experiments.record_run(run, seed, checkpoints, models)
 
 
