@@ -3,21 +3,10 @@
 import html
 import math
 from dataclasses import dataclass, replace
+from statistics import fmean as mean
 
-from a3lib.lab.verdicts import (
-    FEWEST,
-    LEVEL,
-    LOOK,
-    OPEN,
-    REVERSE,
-    SIGNS,
-    YES,
-    Difference,
-    bootstrap,
-    decide,
-    mean,
-    prediction_interval,
-)
+from a3lib.lab import verdicts
+from a3lib.lab.verdicts import FEWEST, LEVEL, LOOK, OPEN, REVERSE, SIGNS, YES
 
 # settings that decide which words, in which batches, a seed gives a run
 DRAWN = ("data", "validation", "augmentation", "longest", "expressions", "unseen_numbers", "probes")
@@ -41,10 +30,8 @@ class Claim:
     @property
     def statement(self):
         """The claim's text, followed by what else differs between its two sides."""
-        also = (
-            f" (confounded: {', '.join(self.confounders)} differ too)" if self.confounders else ""
-        )
-        return self.text + also
+        also = f" (confounded: {', '.join(self.confounders)} differ too)"
+        return self.text + also * bool(self.confounders)
 
     def without_number(self):
         """The same claim by verdict alone."""
@@ -72,17 +59,12 @@ class Claims(tuple):
     def holm(self):
         """How many verdicts would become *open* by Holm's correction over all claims, in words."""
         tested = sorted((c for c in self if c.p is not None), key=lambda c: c.p)
-        decided = [c for c in tested if c.verdict != OPEN]
-        lost, failed = [], False
-        for number, claim in enumerate(tested):
-            failed = failed or claim.p > LEVEL / (len(tested) - number)
-            if failed and claim in decided:
-                lost.append(claim.name)
-        named = f": {', '.join(lost)}" if lost else ""
-        return (
-            f"{len(tested)} claims have an interval, {len(decided)} are decided; "
-            f"Holm's correction over all would leave {len(lost)} of these open{named}"
-        )
+        decided = sum(c.verdict != OPEN for c in tested)
+        failing = (i for i, c in enumerate(tested) if c.p > LEVEL / (len(tested) - i))
+        lost = [c.name for c in tested[next(failing, len(tested)) :] if c.verdict != OPEN]
+        told = f"{len(tested)} claims have an interval, {decided} are decided; Holm's correction "
+        told += f"over all would leave {len(lost)} of these open"
+        return f"{told}: {', '.join(lost)}" if lost else told
 
 
 def _row(tag, cells):
@@ -105,53 +87,70 @@ def compare(name, text, more, less, metric, margin, factor, digits=3, headline=F
     meant = tuple(f"{setting}." for setting in factor)
     confounders = tuple(key for key in differing if not f"{key}.".startswith(meant))
     paired = not any(key.startswith(DRAWN) for key in differing)
-    if paired:
-        common = {r["seed"] for r in more} & {r["seed"] for r in less}
-        more, less = ([r for r in side if r["seed"] in common] for side in (more, less))
-    more, less = (sorted(side, key=lambda record: record["seed"]) for side in (more, less))
-    values = [[_value(record, metric) for record in side] for side in (more, less)]
-    return _claimed(name, text, *values, paired, margin, digits, headline, confounders)
+    sides = [{record["seed"]: _value(record, metric) for record in side} for side in (more, less)]
+    common = sides[0].keys() & sides[1].keys()
+    values = [[side[seed] for seed in sorted(common if paired else side)] for side in sides]
+    return _compared(name, text, *values, paired, margin, digits, headline, confounders)
 
 
 def contrast(name, text, records, more, less, margin, digits=3, headline=False):
     """Claim that one metric of a run exceeds another of the same run, seed by seed."""
     values = [[_value(record, metric) for record in records] for metric in (more, less)]
-    return _claimed(name, text, *values, True, margin, digits, headline)
+    return _compared(name, text, *values, True, margin, digits, headline)
+
+
+def _compared(name, text, more, less, paired, margin, digits, headline, confounders=()):
+    found, interval, verdict, p = _decided(more, less, paired, margin, headline)
+    measured = _two_sides(found.more, found.less, interval, digits)
+    how = found.how + HEADLINE * headline
+    return Claim(name, text, measured, verdict, how, p, confounders)
 
 
 def above(name, text, values, limit, digits=3, headline=False):
     """Claim that the mean of values over seeds lies above a limit."""
-    limits = [limit] * len(values)
-    return _claimed(name, text, values, limits, True, 0.0, digits, headline, limit=limit)
+    return _limited(name, text, values, limit, 1, digits, headline)
 
 
 def below(name, text, values, limit, digits=3, headline=False):
     """Claim that the mean of values over seeds lies below a limit."""
-    limits = [limit] * len(values)
-    return _claimed(name, text, limits, values, True, 0.0, digits, headline, limit=limit)
+    return _limited(name, text, values, limit, -1, digits, headline)
 
 
-def _claimed(name, text, more, less, paired, margin, digits, headline, confounders=(), limit=None):
-    looks = 1 + (min(len(more), len(less)) >= 2 * FEWEST)  # two where both sides have the seeds
-    rule = [(FEWEST, LOOK), (2 * FEWEST, LOOK)][:looks] if headline else [(None, LEVEL)]
-    for seeds, error in rule:
-        found = Difference(more[:seeds], less[:seeds], paired)
-        low, high = found.interval(error)
-        verdict = decide(low, high, margin)
+def _limited(name, text, values, limit, sign, digits, headline):
+    sides = values, [limit] * len(values)
+    found, interval, verdict, p = _decided(*sides[::sign], True, 0.0, headline)
+    seen = (found.more, found.less)[::sign][0]
+    low, high = sorted(limit + sign * end for end in interval)
+    if min(*seen, limit) >= 0 and max(*seen, limit) <= 1:  # a share
+        low, high = max(low, 0.0), min(high, 1.0)
+    how = f"t, {len(seen)} values{HEADLINE * headline}"
+    return Claim(name, text, _one_side(mean(seen), low, high, digits), verdict, how, p)
+
+
+def _decided(more, less, paired, margin, headline):
+    """(difference, its interval, the verdict, its p) at the last look that a claim gets."""
+    looks, error = [None], LEVEL
+    if headline:
+        twice = min(len(more), len(less)) >= 2 * FEWEST  # both sides have the seeds
+        looks, error = [FEWEST, 2 * FEWEST][: 1 + twice], LOOK
+    for seeds in looks:
+        found = verdicts.Difference(more[:seeds], less[:seeds], paired)
+        interval = found.interval(error)
+        verdict = verdicts.decide(*interval, margin)
         if verdict != OPEN:
             break
-    p = min(1.0, found.p(verdict, margin) * LEVEL / error)
-    if limit is None:
-        sides = f"{mean(found.more):.{digits}f} against {mean(found.less):.{digits}f}: "
-        measured = f"{sides}{found.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    else:
-        side, sign = (found.more, 1) if list(less) == [limit] * len(less) else (found.less, -1)
-        ends = sorted((limit + sign * low, limit + sign * high))
-        if min(*side, limit) >= 0 and max(*side, limit) <= 1:  # a share
-            ends = [min(max(end, 0.0), 1.0) for end in ends]
-        measured = f"{mean(side):.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
-    how = found.how if limit is None else f"t, {len(found.more)} values"
-    return Claim(name, text, measured, verdict, how + HEADLINE * headline, p, confounders)
+    return found, interval, verdict, min(1.0, found.p(verdict, margin) * LEVEL / error)
+
+
+def _one_side(center, low, high, digits, sign="-"):
+    form = f"{sign}.{digits}f"
+    return f"{center:{form}} ({low:{form}} to {high:{form}})"
+
+
+def _two_sides(more, less, interval, digits):
+    more, less = mean(more), mean(less)
+    change = _one_side(more - less, *interval, digits, "+")
+    return f"{more:.{digits}f} against {less:.{digits}f}: {change}"
 
 
 def share_above(name, text, right, total, limit, digits=2, error=LEVEL):
@@ -160,8 +159,9 @@ def share_above(name, text, right, total, limit, digits=2, error=LEVEL):
 
     found = stats.binomtest(int(right), int(total)).proportion_ci(1 - error, "wilson")
     z = (right / total - limit) / math.sqrt(limit * (1 - limit) / total)  # what Wilson inverts
-    measured = f"{right / total:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
-    how, verdict = f"Wilson, {right:,} of {total:,}", decide(found.low - limit, found.high - limit)
+    measured = _one_side(right / total, *found, digits)
+    how = f"Wilson, {right:,} of {total:,}"
+    verdict = verdicts.decide(found.low - limit, found.high - limit)
     p = math.erfc(abs(z) / math.sqrt(2)) * LEVEL / error
     return Claim(name, text, measured, verdict, how, min(1.0, p))
 
@@ -181,19 +181,17 @@ def pictures_above(name, text, values, limit, margin=0.02, digits=2):
     """Claim that a mean over pictures lies above a limit (bootstrap; for 0s and 1s: a share)."""
     if set(map(float, values)) <= {0.0, 1.0}:
         return share_above(name, text, sum(values), len(values), limit, digits)
-    low, high = bootstrap(values)
-    measured = f"{mean(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-    verdict = decide(low - limit, high - limit, margin)
+    low, high = verdicts.bootstrap(values)
+    measured = _one_side(mean(values), low, high, digits)
+    verdict = verdicts.decide(low - limit, high - limit, margin)
     return Claim(name, text, measured, verdict, f"bootstrap, {len(values)} pictures")
 
 
 def pictures_contrast(name, text, more, less, margin=0.02, digits=2):
     """Claim that one value of a picture exceeds another of the same picture, over pictures."""
-    low, high = bootstrap([float(a) - float(b) for a, b in zip(more, less, strict=True)])
-    sides = f"{mean(more):.{digits}f} against {mean(less):.{digits}f}"
-    change = f"{mean(more) - mean(less):+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    how = f"bootstrap, {len(more)} pictures"
-    return Claim(name, text, f"{sides}: {change}", decide(low, high, margin), how)
+    interval = verdicts.bootstrap([float(a) - float(b) for a, b in zip(more, less, strict=True)])
+    measured, verdict = _two_sides(more, less, interval, digits), verdicts.decide(*interval, margin)
+    return Claim(name, text, measured, verdict, f"bootstrap, {len(more)} pictures")
 
 
 def equal(name, text, measured, expected):
@@ -204,7 +202,7 @@ def equal(name, text, measured, expected):
 
 def inside(name, text, value, values):
     """Claim that a value of this session lies in the 99 % prediction interval of recorded ones."""
-    low, high = prediction_interval(values)
+    low, high = verdicts.prediction_interval(values)
     how = f"99 % prediction interval, {len(values)} seeds"
     return Claim(name, text, "", YES if low <= value <= high else REVERSE, how)
 

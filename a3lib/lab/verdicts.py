@@ -10,6 +10,8 @@ looks use intervals for 97.06 % (Pocock 1977, two looks), so that its whole erro
 
 import math
 import warnings
+from statistics import fmean as mean
+from statistics import stdev
 
 YES, REVERSE, SAME, OPEN = "yes", "no, the reverse", "no difference", "open"
 SIGNS = {YES: "✓", REVERSE: "✗", SAME: "=", OPEN: "?"}
@@ -32,22 +34,24 @@ class Difference:
 
     def __init__(self, more, less, paired):
         self.more, self.less = _enough(more), _enough(less)
-        self.paired = paired
         self.mean = mean(self.more) - mean(self.less)
-        self.how = (
-            f"paired, {len(more)} seeds" if paired else f"Welch, {len(more)} and {len(less)} seeds"
-        )
+        self.how = f"Welch, {len(more)} and {len(less)} seeds"
+        self._sides = (self.more, self.less)
+        if paired:
+            self.how = f"paired, {len(more)} seeds"
+            self._sides = ([a - b for a, b in zip(self.more, self.less, strict=True)],)
+        self._constant = all(len(set(side)) == 1 for side in self._sides)
 
     def interval(self, error=LEVEL):
         """(low, high) of the mean difference."""
-        if self._constant():
+        if self._constant:
             return self.mean, self.mean
         found = self._test().confidence_interval(1 - error)
         return float(found.low), float(found.high)
 
     def p(self, verdict, margin):
         """Chance of a verdict at least as clear if it were wrong, two-sided as the interval is."""
-        if self._constant():
+        if self._constant:
             return 1.0 if verdict == OPEN else 0.0
         if verdict == SAME:
             sides = self._test(-margin, "greater"), self._test(margin, "less")
@@ -57,18 +61,12 @@ class Difference:
     def _test(self, shift=0.0, alternative="two-sided"):
         from scipy import stats
 
-        if self.paired:
-            pairs = zip(self.more, self.less, strict=True)
-            return stats.ttest_1samp([a - b for a, b in pairs], shift, alternative=alternative)
+        if len(self._sides) == 1:
+            return stats.ttest_1samp(*self._sides, shift, alternative=alternative)
         shifted = [value - shift for value in self.more]
         with warnings.catch_warnings():  # a side that does not vary is as precise as it looks
             warnings.simplefilter("ignore", RuntimeWarning)
             return stats.ttest_ind(shifted, self.less, equal_var=False, alternative=alternative)
-
-    def _constant(self):
-        if self.paired:
-            return len({a - b for a, b in zip(self.more, self.less, strict=True)}) == 1
-        return len(set(self.more)) == len(set(self.less)) == 1
 
 
 def prediction_interval(values, confidence=0.99):
@@ -77,8 +75,7 @@ def prediction_interval(values, confidence=0.99):
 
     values = _enough(values)
     n, center = len(values), mean(values)
-    spread = math.sqrt(math.fsum((value - center) ** 2 for value in values) / (n - 1))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * spread * math.sqrt(1 + 1 / n)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * stdev(values) * math.sqrt(1 + 1 / n)
     return center - half, center + half
 
 
@@ -91,11 +88,6 @@ def bootstrap(values, draws=5000):
     options = {"n_resamples": draws, "method": "percentile", "vectorized": True, "rng": generator}
     found = stats.bootstrap((values,), numpy.mean, **options).confidence_interval
     return float(found.low), float(found.high)
-
-
-def mean(values):
-    """The mean, summed without rounding errors."""
-    return math.fsum(values) / len(values)
 
 
 def _enough(values):
