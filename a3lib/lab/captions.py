@@ -20,10 +20,8 @@ def tidy(caption, model):
         return "", ["The caption is empty: describe what the picture shows in English words."]
     notes, tokens = [], model.count_tokens(text)
     if tokens > model.context_length or len(caption) > LONGEST:
-        reads = (
-            f"{model.name} reads {model.context_length} tokens (CLIP reads 77), this caption has"
-        )
-        notes.append(f"{reads} {tokens} or more: the rest is not looked at.")
+        reads = f"{model.name} reads {model.context_length} tokens (CLIP reads 77)"
+        notes.append(f"{reads}, this caption has {tokens} or more: the rest is not looked at.")
     if odd := " ".join(sorted({character for character in text if not character.isascii()})[:8]):
         notes.append(f"The model learned from English text; it may make nothing of {odd}.")
     return text, notes

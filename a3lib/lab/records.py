@@ -1,5 +1,6 @@
 """Records of runs in a plain file, one JSON object per line, and tables read back from them."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -31,19 +32,17 @@ def read_records(*paths):
     for path in map(Path, paths):
         lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
         for line in lines:
-            try:
+            with contextlib.suppress(json.JSONDecodeError):
                 records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
     return records
 
 
 def by_run(records):
     """{run: its records by seed}, runs in their order of appearance."""
-    runs = {}
+    runs = {record["run"]: [] for record in records}
     for record in sorted(records, key=lambda record: record["seed"]):
-        runs.setdefault(record["run"], []).append(record)
-    return {run: runs[run] for run in dict.fromkeys(record["run"] for record in records)}
+        runs[record["run"]].append(record)
+    return runs
 
 
 def of_run(records, run):
@@ -58,17 +57,12 @@ def table(records):
     """A pandas table: run, seed, all metrics that are numbers, updates, epochs, seconds."""
     import pandas
 
-    rows = [
-        {
-            "run": record["run"],
-            "seed": record["seed"],
-            **{k: v for k, v in record["metrics"].items() if isinstance(v, float)},
-            "updates": record["history"]["updates"][-1],
-            "epochs": len(record["history"]["updates"]),
-            "seconds": record["seconds"],
-        }
-        for record in records
-    ]
+    rows = []
+    for record in records:
+        updates = record["history"]["updates"]
+        numbers = {name: v for name, v in record["metrics"].items() if isinstance(v, float)}
+        counts = {"updates": updates[-1], "epochs": len(updates), "seconds": record["seconds"]}
+        rows.append({"run": record["run"], "seed": record["seed"], **numbers, **counts})
     frame = pandas.DataFrame(rows, columns=list(rows[0]) if rows else ["run", "seed"])
     return frame.sort_values(["run", "seed"], ignore_index=True)
 

@@ -61,9 +61,8 @@ def _published(epochs, batch_size=64, patience=20):
 
 
 def _transformer(H, layers, **switches):
-    return ModelSettings(
-        "transformer", H, layers=layers, transformer=TransformerSettings(**switches)
-    )
+    settings = TransformerSettings(**switches)
+    return ModelSettings("transformer", H, layers=layers, transformer=settings)
 
 
 def _published_runs():
@@ -96,39 +95,33 @@ _LIKE_FOR_LIKE = TrainingSettings(
 )
 
 
-def _fair_rnn_runs():
-    """RNNs and the single block, also on words longer than in training; one validation set."""
+_SLOWER = replace(_LIKE_FOR_LIKE, learning_rate=5e-4)  # at .005 the widest one's loss jumps
 
-    def run(name, model, data="small", training=_LIKE_FOR_LIKE, **changes):
-        return Run(f"fair-{name}", model, training, data, "common", **changes)
 
-    yield run("gru-small", ModelSettings())
-    yield run("gru-large", ModelSettings(), "large")
-    yield run("gru64-small", ModelSettings(hidden_size=64))
+def _fair(name, model, data="small", training=_LIKE_FOR_LIKE, **changes):
+    return Run(f"fair-{name}", model, training, data, "common", **changes)
+
+
+def _fair_runs():
+    """One validation set, updates alike: cells, attention, positions, hidden size, data, mask."""
+    yield _fair("gru-small", ModelSettings())
+    yield _fair("gru-large", ModelSettings(), "large")
+    yield _fair("gru64-small", ModelSettings(hidden_size=64))
     for H in (32, 64):
-        yield run(f"additive{H}-small", ModelSettings("rnn-attention", H))
-    yield run("dot64-small", ModelSettings("rnn-attention", 64, "scaled_dot"))
-    yield run("block32-small", _transformer(32, 1, positions="none"))
-    yield run("block32-sinusoid", _transformer(32, 1))
+        yield _fair(f"additive{H}-small", ModelSettings("rnn-attention", H))
+    yield _fair("dot64-small", ModelSettings("rnn-attention", 64, "scaled_dot"))
+    yield _fair("block32-small", _transformer(32, 1, positions="none"))
+    yield _fair("block32-sinusoid", _transformer(32, 1))
     # is it the rate? the block with positions, at the rate of the transformers below
-    slow = replace(_LIKE_FOR_LIKE, learning_rate=5e-4)
-    yield run("block32-sinusoid-slow", _transformer(32, 1), training=slow)
+    yield _fair("block32-sinusoid-slow", _transformer(32, 1), training=_SLOWER)
     for positions in ("none", "sinusoid", "learned", "one-hot"):
         # 9 letters: four fifths of the validation words are not longer
         model = _transformer(32, 1, positions=positions)
-        yield run(f"short-{positions}", model, "large", longest=9)
-
-
-def _fair_transformer_runs():
-    """Hidden size and data, and the decoder's mask; at .005 the loss of the widest one jumps."""
-    training = replace(_LIKE_FOR_LIKE, learning_rate=5e-4)
+        yield _fair(f"short-{positions}", model, "large", longest=9)
     for H in (32, 64):
         for data in ("small", "large"):
-            name = f"fair-transformer{H}-{data}"
-            yield Run(name, _transformer(H, 3), training, data, "common")
-    yield Run(
-        "fair-noncausal64-small", _transformer(64, 3, causal=False), training, "small", "common"
-    )
+            yield _fair(f"transformer{H}-{data}", _transformer(H, 3), data, _SLOWER)
+    yield _fair("noncausal64-small", _transformer(64, 3, causal=False), training=_SLOWER)
 
 
 _RECIPE = TrainingSettings(
@@ -171,15 +164,6 @@ def _recipe_runs():
     yield _recipe("recipe-without-schedule", training=replace(_RECIPE, schedule="decay", decay=1.0))
 
 
-RUNS = {
-    run.name: run
-    for family in (
-        _published_runs,
-        _batch_runs,
-        _fair_rnn_runs,
-        _fair_transformer_runs,
-        _recipe_runs,
-    )
-    for run in family()
-}
+_ALL = (*_published_runs(), *_batch_runs(), *_fair_runs(), *_recipe_runs())
+RUNS = {run.name: run for run in _ALL}
 PUBLISHED_RUNS = tuple(run.name for run in _published_runs())
