@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass, replace
+import time
+from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 
 from a3lib.lab import bert_runs, keys, pretraining
 from a3lib.lab.bert_runs import CONDITIONS, Condition
-from a3lib.lab.keys import made_with, run_key
+from a3lib.lab.keys import made_with, run_key, run_record
 from a3lib.lab.runs import RUNS, Run
+from a3lib.optimization import History
 from a3lib.pretrained.weights import MINILM
 from a3lib.translation.augmentation import Augmentation
 from a3lib.translation.pairs import load_pairs
@@ -143,3 +145,13 @@ def test_versions_of_further_packages_are_told_where_asked():
     import sklearn
 
     assert made_with("sklearn")["versions"]["sklearn"] == sklearn.__version__
+
+
+def test_a_record_tells_settings_history_seconds_and_what_else_is_given():
+    begun, history = time.perf_counter() - 2, History(train=[1.0])
+    record = run_record(RUN, 3, "key", history, {"accuracy": 0.5}, begun, ["sklearn"], parameters=7)
+    assert json.loads(json.dumps(record)) == record
+    assert (record["run"], record["seed"], record["key"]) == ("some", 3, "key")
+    assert (record["settings"], record["history"]) == (asdict(RUN), asdict(history))
+    assert (record["metrics"], record["parameters"]) == ({"accuracy": 0.5}, 7)
+    assert 2 <= record["seconds"] < 60 and "sklearn" in record["versions"]
