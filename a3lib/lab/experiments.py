@@ -60,9 +60,8 @@ def train(
     engine = FastEngine if run.engine == "fast" else None
     with one_thread():
         model = build(run.model, seed, cell, attention, causal_attention).to(device)
-        words, held_out = (
-            encode_pairs(side).to(device) for side in (sides.train, sides.validation)
-        )
+        words = encode_pairs(sides.train).to(device)
+        held_out = encode_pairs(sides.validation).to(device)
         history = fit(model, words, held_out, run.training, seed, on_epoch, checkpoint, engine)
         metrics = measure(model, history, words, held_out, score) if history.best >= 0 else {}
     size = sum(parameter.numel() for parameter in model.parameters())

@@ -41,11 +41,10 @@ def attention_explorer(models, word):
     field = ipywidgets.Text(value=word, description="word")
     model = ipywidgets.Dropdown(options=list(models), description="model")
     kind = ipywidgets.Dropdown(description="attention")
-    numbers = {"value": 1, "min": 1, "max": 1}
-    layer, head = (
-        ipywidgets.BoundedIntText(**numbers, description=name) for name in ("layer", "head")
-    )
-    step = ipywidgets.IntSlider(**numbers, description="step")
+    first = {"value": 1, "min": 1, "max": 1}
+    layer = ipywidgets.BoundedIntText(**first, description="layer")
+    head = ipywidgets.BoundedIntText(**first, description="head")
+    step = ipywidgets.IntSlider(**first, description="step")
     output, maps = ipywidgets.HTML(), []
 
     def draw(_):
