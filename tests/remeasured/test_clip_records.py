@@ -12,6 +12,8 @@ from a3lib.lab.keys import made_with
 
 RECORDED = records.read_records(Path(__file__).parents[2] / "notebooks/records/clip.jsonl")
 SHOWN = [f"live-{style}" for style in STYLES]
+SHOWN += ["live-fixed", "live-batch-64", "live-batch-16"]
+SHOWN += ["short-none", "short-image-locked", "short-text-locked"]
 SHOWN += [f"scenes-{layers}-layer{end}" for layers in (1, 2) for end in ("", "-hard")]
 
 
