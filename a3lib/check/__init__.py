@@ -1,13 +1,13 @@
 """Checks of what a learner wrote: right, or which mistake it is, with the smallest example.
 
 `check.gru_cell(MyGRUCell)` runs the class in this process and returns a `Verdict`, which shows
-itself in a notebook. Modules: runner and session run the learner's code; bank holds the search, the
-the texts in mistakes the equations and what people write instead; the others the checks.
+itself in a notebook. Modules: runner runs the learner's code; bank holds the search, the texts
+in mistakes the equations and what people write instead; the others the checks.
 """
 
 from a3lib.check import attentions, bert, cells, decoders, ranking, texts
 from a3lib.check.caption import check_caption as caption
-from a3lib.check.session import LocalSession
+from a3lib.check.runner import Runner
 
 ITEMS = {  # item -> (the hand-out's name, its check: (session, name, year, seed) -> Verdict)
     "gru_cell": ("MyGRUCell", cells.GRU_CELL),
@@ -36,7 +36,7 @@ def _public(item):
             kind = type(learned).__name__
             raise TypeError(f"check.{item} takes a class or a function itself, not a {kind}")
         name = learned.__name__
-        return ITEMS[item][1](LocalSession({name: learned}), name, year, seed)
+        return ITEMS[item][1](Runner({name: learned}), name, year, seed)
 
     run.__name__ = item
     run.__doc__ = f"""The `Verdict` on a learner's {ITEMS[item][0]}.

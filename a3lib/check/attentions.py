@@ -10,7 +10,7 @@ import torch
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import ModuleCheck
 from a3lib.check.properties import is_causal, softmax_axis
-from a3lib.check.weights import network_readings, projection_readings
+from a3lib.check.weights import linear, network_readings, projection_readings
 
 OTHER_LAYOUT_YEARS = (2019, 2020, 2023, 2024)  # their stubs invite weights (B, queries, keys)
 _ONE = "Is a dimension of size one removed (squeeze) or stretched (broadcasting)?"
@@ -46,13 +46,8 @@ TOOLS = {
     "as_3d": lambda queries: queries if queries.dim() == 3 else queries[:, None],
     "same": lambda x: x,
 }
-TRANSPOSED = "weights returned transposed"
-LAYOUT = {
-    TRANSPOSED: "Your weights are (B, queries, keys), as the stubs of some years invite; elsewhere "
-    "in the course they are (B, keys, queries)."
-}
 ADDITIVE, SCALED_DOT, CAUSAL = (
-    Bank("queries keys values", written(f"{kind}_attention"), TOOLS, LAYOUT)
+    Bank("queries keys values", written(f"{kind}_attention"), TOOLS)
     for kind in ("additive", "scaled_dot", "causal")
 )
 
@@ -78,12 +73,8 @@ def _equal(parameters, inputs):
 
 def _projections(w):
     """Q, K, V; `out` is an output projection, which only nn.MultiheadAttention has."""
-
-    def layer(role):
-        return lambda x: x @ w[role].T + w.get("b" + role, 0)
-
-    out = layer("o") if "o" in w else lambda x: x
-    return {"Q": layer("q"), "K": layer("k"), "V": layer("v"), "out": out}
+    layers = {role.upper(): linear(w, role, "b" + role) for role in "qkv"}
+    return layers | {"out": linear(w, "o", "bo") if "o" in w else TOOLS["same"]}
 
 
 def _network(w):
@@ -100,7 +91,7 @@ def _network(w):
 def _accepted(year, built):
     """Transposed weights where the year, or the softmax layer of the stub, invites them."""
     stub = year is None and 2 in built.get("softmax", [])
-    return [TRANSPOSED] * (stub or year in OTHER_LAYOUT_YEARS)
+    return list(ADDITIVE.accepted) if stub or year in OTHER_LAYOUT_YEARS else []
 
 
 def _attention(item, bank, sizes, read, tools, hidden, **more):

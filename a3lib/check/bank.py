@@ -1,11 +1,13 @@
 """Equations, what people write instead, and the search for what a submission has written.
 
 A bank is a text, in the folder `mistakes`: lines `variables = formula  # hint` in the order in
-which they are computed and, indented below each, `name of a mistake | wrong formula`. A submission
-is explained by the fewest wrong formulas, at most one per line, whose numbers equal its own; a line
-here may be a part of a line that people write, so that pairs include two mistakes in one of theirs.
+which they are computed and, indented below each, `name of a mistake | wrong formula`, followed by
+` | remark` where the formula may be right as well. A submission is explained by the fewest wrong
+formulas, at most one per line, whose numbers equal its own; a line here may be a part of a line
+that people write, so that pairs include two mistakes in one of theirs.
 """
 
+import ast
 import re
 from itertools import combinations, product
 from pathlib import Path
@@ -46,16 +48,15 @@ class Formula(NamedTuple):
 class Bank:
     """The equations of one item and the known ways to miss them.
 
-    takes: names of the inputs; tools: functions that formulas use; accepted: names of formulas that
-    may be right as well, with a remark each; loop: (environment, run) -> None, where the lines are
-    not just computed one after the other: run('x') computes those below a line '[x]'. Raises
-    ValueError with the first line that cannot be read or has the name of another.
+    takes: names of the inputs; tools: functions that formulas use; loop: (environment, run) ->
+    None, where the lines are not just computed one after the other: run('x') computes those below a
+    line '[x]'. Raises ValueError with the first line that cannot be read or has another's name.
     """
 
-    def __init__(self, takes, text, tools=None, accepted=None, loop=None):
-        self.takes, self.tools, self.accepted = takes.split(), tools or {}, accepted or {}
+    def __init__(self, takes, text, tools=None, loop=None):
+        self.takes, self.tools = takes.split(), tools or {}
         self.loop = loop or (lambda environment, run: run(""))
-        self.right, self.wrong = {}, {}
+        self.right, self.wrong, self.accepted = {}, {}, {}  # accepted: name -> remark
         self._at = "", "", ""  # section, variables and hint of the line above
         for line in filter(None, map(str.rstrip, text.splitlines())):
             try:
@@ -70,10 +71,12 @@ class Bank:
         if line.startswith("["):
             section = line.strip("[]")
         elif line.startswith(" "):
-            name, formula = line.strip().split(" | ")
+            name, formula, *remark = line.strip().split(" | ")
             if name in self.wrong:
                 raise ValueError("two mistakes have one name")
             self.wrong[name] = _compiled(variables, formula, hint)
+            if remark:
+                self.accepted[name] = remark[0]
         else:
             variables, formula = line.split(" = ", 1)
             formula, _, hint = formula.partition("  # ")
@@ -83,6 +86,12 @@ class Bank:
     def mistakes(self, accepted=()):
         """Names of all wrong formulas."""
         return [name for name in self.wrong if name not in accepted]
+
+    def told(self, names, accepted):
+        """(problems (name, '', hint), remarks) on the formulas of these names."""
+        mistakes = [name for name in self.mistakes(accepted) if name in names]
+        remarks = [remark for name, remark in self.accepted.items() if name in names]
+        return [(name, "", self.wrong[name].hint) for name in mistakes], remarks
 
     def run(self, names, inputs, tools, known=None):
         """Outputs with the formulas of these names; None where they do not fit together.
@@ -145,13 +154,9 @@ def _mark(value):
 
 
 def _compiled(variables, formula, hint):
-    code = compile(formula.strip(), "<bank>", "eval")
-    return Formula(variables, code, tuple(sorted(_names(code))), hint)
-
-
-def _names(code):
-    inner = (_names(one) for one in code.co_consts if hasattr(one, "co_names"))
-    return set(code.co_names).union(*inner)
+    tree = ast.parse(formula.strip(), mode="eval")
+    reads = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return Formula(variables, compile(tree, "<bank>", "eval"), tuple(sorted(reads)), hint)
 
 
 def close(reference, found):
@@ -173,8 +178,5 @@ def _close(reference, found):
     a, b = torch.as_tensor(reference), torch.as_tensor(found)
     if a.shape != b.shape or (b.is_floating_point() and not a.is_floating_point()):
         return False
-    a, b = a.double(), b.double()
-    if a.isnan().sum() * 4 > a.numel() * 3:
-        return False
-    near = (a - b).abs() <= 3e-5 + 1e-4 * a.abs()
-    return bool((near | a.isnan() | (a == b)).all())
+    near = torch.isclose(b.double(), a.double(), rtol=1e-4, atol=3e-5) | a.isnan()
+    return bool(near.all()) and bool(a.isnan().sum() * 4 <= a.numel() * 3)

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import ModuleCheck
+from a3lib.check.modules import SQUEEZED, ModuleCheck
 from a3lib.check.reasons import exception_verdict
 from a3lib.check.verdict import judged
 from a3lib.check.weights import Reading
@@ -21,23 +21,20 @@ CONFIG = {  # a BERT of a few hundred weights, without dropout
     "attention_probs_dropout_prob": 0.0,
     "num_labels": CLASSES,
 }
-FIRST = "the first token's state, not the pooler's output"
+
+
+def _cross_entropy(logits, labels, **how):
+    return None if labels is None else F.cross_entropy(logits, labels, **how)
+
+
+def _returned(*both):
+    return [one for one in both if one is not None]
+
 
 CLASSIFIER = Bank(
     "input_ids attention_mask labels",
     written("sentence_classifier"),
-    {
-        "F": F,
-        "labels": None,
-        "ce": lambda logits, labels, **how: (
-            None if labels is None else F.cross_entropy(logits, labels, **how)
-        ),
-        "returned": lambda *both: [one for one in both if one is not None],
-    },
-    {
-        FIRST: "You read the first token's last state; the hand-out's pooler_output is that state "
-        "after a pretrained layer and tanh. Both stand for [CLS].",
-    },
+    {"F": F, "labels": None, "ce": _cross_entropy, "returned": _returned},
 )
 
 
@@ -58,13 +55,9 @@ class Head(Reading):
 
     def bert(self, input_ids, attention_mask):
         """(states (B, S, H), pooled (B, H)) of the learner's BERT."""
-        keywords = {"input_ids": input_ids, "attention_mask": attention_mask}
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         part = {"path": "bert"} if "bert" in self.trial.built["children"] else {"method": "base"}
-        handle = self.trial.built["handle"]
-        answer = self.trial.session.ask("call", handle=handle, inputs=[], keywords=keywords, **part)
-        if "error" in answer:
-            raise ValueError(answer["error"]["message"])
-        outputs = answer["outputs"][0]
+        outputs = self.trial.part(inputs, **part)[0]
         return outputs["last_hidden_state"].double(), outputs["pooler_output"].double()
 
 
@@ -112,13 +105,13 @@ SENTENCE_CLASSIFIER = ModuleCheck(
     tools=lambda weights: weights,
     hidden={
         "prediction without labels": (None, {"labels": 0}, "Is a loss computed in any case?"),
-        "a batch of one": (None, {"B": 1}, "Is a dimension of size one removed (squeeze)?"),
+        "a batch of one": (None, {"B": 1}, SQUEEZED),
     },
     arranged=lambda inputs, takes: dict(zip(CLASSIFIER.takes, inputs, strict=False)),
     differentiable=False,
     properties=(_one_bert, _classes),
     smallest={"H": 8, "labels": 1, "S": 5},
-    accepted=lambda year, built: [FIRST],
+    accepted=lambda year, built: CLASSIFIER.accepted,
 )
 
 GROUPS = ("embeddings", "encoder", "pooler", "classifier")

@@ -3,30 +3,19 @@
 import torch
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import ModuleCheck
-from a3lib.check.weights import cell_readings
+from a3lib.check.modules import SQUEEZED, ModuleCheck
+from a3lib.check.weights import cell_readings, linear
 
 TOOLS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "softmax": torch.softmax}
-RESET_AFTER = "reset gate after the matrix product"
 REVERSED = "update gate reversed (PyTorch's z)"
-ACCEPTED = {
-    RESET_AFTER: "Your reset gate acts after the matrix product, as in the hand-out of 27 "
-    "February 2022 and in PyTorch; in that of 16 March 2022 it acts before. Both are right.",
-    REVERSED: "Your z weighs the old state, as in PyTorch and the hand-outs of 2019 and 2020 "
-    "(year=2019), where it is right.",
-}
-GRU = Bank("x h_prev", written("gru_cell"), TOOLS, ACCEPTED)
+GRU = Bank("x h_prev", written("gru_cell"), TOOLS)
 LSTM = Bank("x h_prev c_prev", written("lstm_cell"), TOOLS)
 
 
 def _layers(weights):
     """Wiz(x) and so on; a layer that is missing raises KeyError when it is called."""
-
-    def layer(side, bias, gate):
-        return lambda v: v @ weights[side + gate].T + weights.get(bias + gate, 0)
-
-    inputs = {f"Wi{gate}": layer("x", "p", gate) for gate in "zrhifgo"}
-    return inputs | {f"Wh{gate}": layer("h", "q", gate) for gate in "zrhifgo"}
+    inputs = {f"Wi{gate}": linear(weights, "x" + gate, "p" + gate) for gate in "zrhifgo"}
+    return inputs | {f"Wh{gate}": linear(weights, "h" + gate, "q" + gate) for gate in "zrhifgo"}
 
 
 def _zero_states(parameters, inputs):
@@ -58,7 +47,7 @@ def _cell(item, bank, gates, returns, **more):
         tools=_layers,
         lacks=lambda reading: _without_bias(reading, gates),
         hidden={
-            "a batch of one": (None, {"B": 1}, "Is a dimension of size one removed (squeeze)?"),
+            "a batch of one": (None, {"B": 1}, SQUEEZED),
             "a zero state": (_zero_states, {}, "Which term remains when h_prev is zero?"),
             "other sizes": (None, {"B": 3, "D": 2, "H": 7}, "Is a size fixed in the code?"),
         },
@@ -68,7 +57,7 @@ def _cell(item, bank, gates, returns, **more):
 
 def _accepted(year, built):
     """Both reset gates are right, PyTorch's z in 2019 and 2020."""
-    return [RESET_AFTER] + [REVERSED] * (year in (2019, 2020))
+    return [name for name in GRU.accepted if name != REVERSED or year in (2019, 2020)]
 
 
 GRU_CELL = _cell("GRU cell", GRU, "zrh", ("new state",), accepted=_accepted)

@@ -10,12 +10,10 @@ import re
 import torch
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import ModuleCheck
+from a3lib.check.modules import SQUEEZED, ModuleCheck
 from a3lib.check.weights import Reading
 
 TOOLS = {"torch": torch, "sqrt": math.sqrt, "cell_init": None}
-CONTEXT_FIRST = "context first"
-REMARKS = {CONTEXT_FIRST: "The context stands before the embedding: the cell's columns change."}
 V = 7  # symbols of the checked decoders
 PARTS = {  # role -> what its name contains
     "embedding": r"^(?!pos)\w*emb",
@@ -50,18 +48,12 @@ def _blocks(environment, run):
     run("end")
 
 
-RNN_GRU = Bank(
-    "inputs annotations hidden_init", written("rnn_attention_decoder"), TOOLS, REMARKS, _steps
-)
+RNN_GRU = Bank("inputs annotations hidden_init", written("rnn_attention_decoder"), TOOLS, _steps)
 RNN_LSTM = Bank(
-    "inputs annotations hidden_init cell_init",
-    written("rnn_attention_decoder_lstm"),
-    TOOLS,
-    REMARKS,
-    _steps,
+    "inputs annotations hidden_init cell_init", written("rnn_attention_decoder_lstm"), TOOLS, _steps
 )
-DECODER = Bank("inputs annotations", written("transformer_decoder"), TOOLS, loop=_blocks)
-DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"), TOOLS, loop=_blocks)
+DECODER = Bank("inputs annotations", written("transformer_decoder"), TOOLS, _blocks)
+DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"), TOOLS, _blocks)
 
 
 def parts_of(children):
@@ -90,13 +82,16 @@ class Parts(Reading):
 
     def tools(self):
         """The functions of the bank's formulas."""
+
+        def part(role):
+            return lambda *inputs: self.call(self[role], *inputs)[0]
+
+        def of_layer(role):
+            return lambda layer, *inputs: self.call(self[role].format(layer), *inputs)[0]
+
         return {
-            "embedding": lambda tokens: self.call(self["embedding"], tokens)[0],
-            "out": lambda states: self.call(self["out"], states)[0],
-            "attention": lambda *inputs: self.call(self["attention"], *inputs)[0],
+            **{role: (of_layer if role in IN_LAYERS else part)(role) for role in self},
             "rnn": lambda *inputs: self.call(self["rnn"], *inputs),
-            "own": lambda layer, *inputs: self.call(self["own"].format(layer), *inputs)[0],
-            "cross": lambda layer, *inputs: self.call(self["cross"].format(layer), *inputs)[0],
             "mlp": self.mlp,
             "positions": self.positions,
             "layers": self.trial.sizes.get("L"),
@@ -119,11 +114,7 @@ class Parts(Reading):
     def call(self, path, *inputs, **options):
         """Outputs of a part."""
         inputs = [v.float() if torch.is_tensor(v) and v.is_floating_point() else v for v in inputs]
-        handle = self.trial.built["handle"]
-        answer = self.trial.session.ask("call", handle=handle, inputs=inputs, path=path, **options)
-        if "error" in answer:
-            raise ValueError(answer["error"]["message"])
-        return answer["outputs"]
+        return self.trial.part(inputs, path=path, **options)
 
 
 def _inputs(sizes, generator):
@@ -147,7 +138,6 @@ def _decoder(item, bank, needed, **sizes):
         found = parts_of(trial.built["children"])
         return [Parts(trial, {n: found[n] for n in needed})] if set(needed) <= set(found) else []
 
-    squeezed = "Is a dimension of size one removed (squeeze)?"
     return ModuleCheck(
         item=item,
         bank=bank,
@@ -163,11 +153,11 @@ def _decoder(item, bank, needed, **sizes):
         returns=("logits",),
         read=read,
         tools=Parts.tools,
-        hidden={"a batch of one": (None, {"B": 1}, squeezed), "T = 1": (None, {"T": 1}, squeezed)},
+        hidden={"a batch of one": (None, {"B": 1}, SQUEEZED), "T = 1": (None, {"T": 1}, SQUEEZED)},
         arranged=_arranged,
         differentiable=False,
         smallest={"H": 4, "T": 2, "S": 2, "L": 2, "states": 2},
-        accepted=lambda year, built: [CONTEXT_FIRST] if "states" in sizes else [],
+        accepted=lambda year, built: bank.accepted,
     )
 
 
@@ -179,15 +169,18 @@ FULL = _decoder("transformer decoder", DECODER, ("cross", *BLOCKS), L=2)
 ALONE = _decoder("decoder-only transformer", DECODER_ONLY, BLOCKS, L=2)
 
 
-def check_rnn_attention_decoder(session, name, year=None, seed=0):
-    """`Verdict` on forward(inputs, annotations, hidden_init[, cell_init]), or (prefix, memory)."""
-    built = session.ask("build", name=name, values=WITH_GRU.values(WITH_GRU.sizes))
-    spec = WITH_LSTM if len(built.get("takes", [])) == 4 else WITH_GRU
-    return spec(session, name, year, seed)
+def _by_arguments(count, other, usual):
+    """The check that takes the `other` spec for a forward with that many arguments."""
+
+    def check(session, name, year=None, seed=0):
+        built = session.ask("build", name=name, values=usual.values(usual.sizes))
+        spec = other if len(built.get("takes", [])) == count else usual
+        return spec(session, name, year, seed)
+
+    return check
 
 
-def check_transformer_decoder(session, name, year=None, seed=0):
-    """`Verdict` on forward(inputs, annotations, hidden_init), (prefix, memory) or (inputs)."""
-    built = session.ask("build", name=name, values=FULL.values(FULL.sizes))
-    spec = ALONE if len(built.get("takes", [])) == 1 else FULL
-    return spec(session, name, year, seed)
+# of forward(inputs, annotations, hidden_init[, cell_init]), or (prefix, memory)
+check_rnn_attention_decoder = _by_arguments(4, WITH_LSTM, WITH_GRU)
+# of forward(inputs, annotations, hidden_init), (prefix, memory) or (inputs)
+check_transformer_decoder = _by_arguments(1, ALONE, FULL)

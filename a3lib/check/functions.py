@@ -33,26 +33,24 @@ class FunctionCheck:
             return not_attempted(self.item)
         bank, titles = self.bank, ", ".join(self.returns)
         tried = [(*case, [{}]) for case in cases]
-        found = bank.explain(tried, bank.sets(self.accepted, self.most))
-        names = found[0] if found else frozenset()
-        mistakes = [n for n in bank.mistakes(self.accepted) if n in names]
-        remarks = [bank.accepted[n] for n in self.accepted if n in names]
+        names, _ = bank.explain(tried, bank.sets(self.accepted, self.most)) or (frozenset(), 0)
+        problems, remarks = bank.told(names, self.accepted)
         remarks += [PRINTS] * any(answer["printed"] for _, answer in asked)
-        problems = [(n, "", bank.wrong[n].hint) for n in mistakes]
-        right, line = names - set(mistakes), None
+        right, example, line = names - {name for name, _, _ in problems}, "", None
         wrong = next(((i, o) for i, o in cases if not close(bank.run(right, i, {}), o)), None)
         if wrong:
             unknown = "the answers differ, in a way that is not in the bank"
             problems = problems or [(unknown, "", "Work out the example by hand, step by step.")]
             expected = numbers(list(bank.run(right, wrong[0], {})))
-            shown = f"{self.shown(wrong[0])}\nyour {titles}: {numbers(list(wrong[1]))}"
-            problems[0] = (problems[0][0], f"{shown}\nexpected: {expected}", problems[0][2])
+            example = f"{self.shown(wrong[0])}\nyour {titles}: {numbers(list(wrong[1]))}"
+            example += f"\nexpected: {expected}"
         if failed:
             told = exception_verdict(self.item, failed[0][1])
             name, line = f"{told.mistakes[0]}, at {self.shown(failed[0][0])}", told.line
             problems.append((name, f"{told.message}\n{told.counter_example}", told.hint))
         told, verified = f"All {len(cases)} cases agree.", [f"{titles} for {len(cases)} inputs"]
-        return judged(self.item, problems, "Not as the rule says", told, verified, remarks, line)
+        found = (problems, "Not as the rule says", told, verified, remarks, line, example)
+        return judged(self.item, *found)
 
     def shown(self, inputs):
         """The inputs as text."""

@@ -18,6 +18,8 @@ from a3lib.check.reasons import PRINTS, exception_verdict, is_empty
 from a3lib.check.verdict import judged, not_attempted
 from a3lib.check.weights import draw, shared
 
+SQUEEZED = "Is a dimension of size one removed (squeeze)?"
+
 
 @dataclass(frozen=True)
 class ModuleCheck:
@@ -56,25 +58,25 @@ class ModuleCheck:
         if not found:
             return self.verdict([unsound or changed or first_failing(trial)], remarks)
         names, number = found
-        mistakes = [n for n in self.bank.mistakes(accepted) if n in names]
-        remarks += [remark for n, remark in self.bank.accepted.items() if n in names]
-        problems = [(n, "", self.bank.wrong[n].hint) for n in mistakes]
-        if problems:
-            shown = example(trial, number, names, names - set(mistakes))
-            problems[0] = (mistakes[0], shown, problems[0][2])
-        unseen = changed or self.lacks(trial.readings[number])
-        unseen = unseen or _gradients(trial, names, number, bool(problems))
-        unseen = unseen or _hidden(trial, names, number)
-        remarks += fixed_dtype(trial) if self.differentiable else []
-        return self.verdict(problems + [unseen] * bool(unseen), remarks)
+        problems, known = self.bank.told(names, accepted)
+        right = names - {mistake for mistake, _, _ in problems}
+        shown = example(trial, number, names, right) if problems else ""
+        unseen = (
+            changed
+            or self.lacks(trial.readings[number])
+            or _gradients(trial, names, number, bool(problems))
+            or _hidden(trial, names, number)
+        )
+        remarks += known + (fixed_dtype(trial) if self.differentiable else [])
+        return self.verdict(problems + [unseen] * bool(unseen), remarks, example=shown)
 
-    def verdict(self, problems, remarks=(), line=None):
+    def verdict(self, problems, remarks=(), **more):
         """The `Verdict` on problems (name, example, hint); without any it is right."""
         sizes = f"in single precision at {shown_sizes(self.sizes)}"
         cases = f"special cases: {', '.join(self.hidden)}"
         verified = (f"{' and '.join(self.returns)} {sizes}", "gradients", cases)
         wrong, right = "Not as the equations say", "All numbers agree with the equations."
-        return judged(self.item, problems, wrong, right, verified, remarks, line)
+        return judged(self.item, problems, wrong, right, verified, remarks, **more)
 
 
 class Trial:
@@ -108,9 +110,15 @@ class Trial:
     def call(self, inputs, **options):
         """The answer to other inputs."""
         inputs = self.spec.arranged(inputs, self.built["takes"])
-        named = isinstance(inputs, dict)
-        passed = {"inputs": [], "keywords": inputs} if named else {"inputs": inputs}
-        return self.session.ask("call", handle=self.built["handle"], **passed, **options)
+        return self.session.ask("call", handle=self.built["handle"], inputs=inputs, **options)
+
+    def part(self, inputs, **options):
+        """Outputs of a part (a path or method). Raises ValueError where the learner's code does."""
+        handle = self.built["handle"]
+        answer = self.session.ask("call", handle=handle, inputs=inputs, **options)
+        if "error" in answer:
+            raise ValueError(answer["error"]["message"])
+        return answer["outputs"]
 
     def weigh(self):
         """A weight for every number that comes out: gradients of the weighted sum are compared."""
@@ -179,30 +187,29 @@ def _gradients(trial, names, number, wrong):
     takes, hint = trial.spec.bank.takes, "Is a tensor taken out of the graph (detach, no_grad)?"
     found = answer["gradients"] | dict(zip(takes, answer["input_gradients"], strict=False))
     if not trial.spec.differentiable:
-        owners = trial.readings[number].owners
-        parts = {
-            n: [v for m, v in found.items() if m.split(".")[0] == n] for n in (*owners, *takes)
-        }
-        for name, own in parts.items():
-            if not wrong and own and all(value is None for value in own):
-                return f"no gradient for {name}", f"all gradients of {name} are None", hint
+        for part in () if wrong else (*trial.readings[number].owners, *takes):
+            own = [gradient for name, gradient in found.items() if name.split(".")[0] == part]
+            if own and all(gradient is None for gradient in own):
+                return f"no gradient for {part}", f"all gradients of {part} are None", hint
         return None
     inputs = [v.requires_grad_() for v in doubled(trial.inputs)]
     leaves = {n: v.double().requires_grad_() for n, v in trial.parameters.items()}
     outputs = trial.expected(names, number, leaves, inputs)
     leaves |= zip(takes, inputs, strict=True)
-    pairs = [(o, w) for o, w in zip(outputs, weigh, strict=False) if o.requires_grad]
-    if not pairs or any(one.isnan().any() for one in outputs):
+    terms = [(o * w).sum() for o, w in zip(outputs, weigh, strict=False) if o.requires_grad]
+    if not terms or any(one.isnan().any() for one in outputs):
         return None
-    sum((o * w).sum() for o, w in pairs).backward()
-    for name, leaf in leaves.items():
-        frozen = found[name] is None and "out_proj" in name  # the equations have no such layer
-        if leaf.grad is not None and leaf.grad.abs().max() > 1e-9 and not frozen:
-            kind = "no gradient" if found[name] is None else "a wrong gradient"
-            mine, yours = leaf.grad, leaf.grad * 0 if found[name] is None else found[name].double()
-            if not torch.allclose(mine, yours, rtol=1e-2, atol=1e-4):
-                shown = f"{name} gets {kind}; expected entries up to {mine.abs().max():.2g}"
-                return f"{kind} for {name}", shown, hint
+    expected = torch.autograd.grad(sum(terms), list(leaves.values()), allow_unused=True)
+    for name, mine in zip(leaves, expected, strict=True):
+        missing = found[name] is None
+        frozen = missing and "out_proj" in name  # the equations have no such layer
+        if mine is None or mine.abs().max() <= 1e-9 or frozen:
+            continue
+        yours = torch.zeros_like(mine) if missing else found[name].double()
+        if not torch.allclose(mine, yours, rtol=1e-2, atol=1e-4):
+            kind = "no gradient" if missing else "a wrong gradient"
+            shown = f"{name} gets {kind}; expected entries up to {mine.abs().max():.2g}"
+            return f"{kind} for {name}", shown, hint
     return None
 
 
@@ -211,15 +218,14 @@ def _hidden(first, names, number):
     spec = first.spec
     for n, (title, (change, sizes, hint)) in enumerate(spec.hidden.items(), start=11):
         trial = first.again(sizes, first.seed + n, change)
-        expected = None if trial.error else trial.expected(names, number)
-        undefined = expected is not None and any(one.isnan().all() for one in expected)
-        if undefined or close(expected, trial.outputs):
-            continue
         if trial.error:
             told = exception_verdict(spec.item, trial.error)
             return f"fails for {title}", f"{told.message}\n{told.counter_example}", told.hint
-        shown = difference(trial, expected) if expected else shown_sizes(trial.sizes)
-        return f"wrong for {title}", shown, hint
+        expected = trial.expected(names, number)
+        undefined = expected is not None and any(one.isnan().all() for one in expected)
+        if not undefined and not close(expected, trial.outputs):
+            shown = difference(trial, expected) if expected else shown_sizes(trial.sizes)
+            return f"wrong for {title}", shown, hint
     return None
 
 
@@ -231,10 +237,8 @@ def _raised(trial, accepted):
     again = trial.again({n: size for n, old in spec.sizes.items() if old and n != "B"}, trial.seed)
     if again.error or not told.attempted or is_empty(again.outputs):
         return told
-    found = _explain(again, accepted)
-    mistakes = [n for n in spec.bank.mistakes(accepted) if found and n in found[0]]
-    hints = {n: spec.bank.wrong[n].hint for n in mistakes}
-    hints = hints or {"works for equal sizes only": told.hint}
-    problems = [(n, "", hint) for n, hint in hints.items()]
-    problems[0] = (problems[0][0], told.counter_example, problems[0][2])
-    return spec.verdict(problems, [f"At unequal sizes: {told.message}"], told.line)
+    names, _ = _explain(again, accepted) or ((), 0)
+    problems, _ = spec.bank.told(names, accepted)
+    problems = problems or [("works for equal sizes only", "", told.hint)]
+    remarks, shown = [f"At unequal sizes: {told.message}"], told.counter_example
+    return spec.verdict(problems, remarks, line=told.line, example=shown)

@@ -15,11 +15,15 @@ from torch import nn
 
 from a3lib.check.workspace import CPU, SUPPLIED, Sink, alarm, names_supplied, raised, seeded
 
-SECONDS = 20  # for one operation, where the system has alarms: a check takes less than two
+SECONDS = 20  # for one operation: a check takes less than two
 
 
 class Runner:
-    """The objects by name, and the instances made of them by number (a handle)."""
+    """The objects by name, and the instances made of them by number (a handle).
+
+    A call may take 20 seconds where the system has alarms (Linux, macOS; not Windows, not in a
+    thread); memory is not limited.
+    """
 
     def __init__(self, objects):
         self.objects, self.made = dict(objects), []
@@ -42,11 +46,10 @@ class Runner:
         thing = self.objects[name]
         return {"is_class": inspect.isclass(thing), "takes": _parameters(thing)}
 
-    def do_build(self, name, values, seed=0):
+    def do_build(self, name, values):
         """An instance, its constructor given those `values` that it names, else the first ones."""
-        with seeded(seed), CPU():
-            positional, keywords = _fit(self.objects[name], values)
-            made = self.objects[name](*positional, **keywords)
+        with seeded(0), CPU():
+            made = _called(self.objects[name], _fit(self.objects[name], values))
         if "config" in values:
             made.eval()  # BERT's own dropout is no mistake
         self.made.append(made)
@@ -72,11 +75,12 @@ class Runner:
         self.made[handle].to(getattr(torch, dtype))
         return {}
 
-    def do_call(self, handle, inputs, keywords=None, path="", method="", weigh=None, seed=0):
+    def do_call(self, handle, inputs, path="", method="", weigh=None, seed=0):
         """Call the instance, a part of it (`path`) or a `method`; 'base': its library class.
 
-        `weigh` holds a tensor per output; then gradients of sum(output * weight) are answered, too:
-        per parameter, and per input (False for an input that has none).
+        inputs: a list, or a dictionary by name. `weigh` holds a tensor per output; then gradients
+        of sum(output * weight) are answered, too: per parameter, and per input of a list (False for
+        an input that has none).
         """
         made = self.made[handle]
         target = made.get_submodule(path) if path else made
@@ -85,15 +89,12 @@ class Runner:
             target = types.MethodType(next(kinds).forward, made)
         elif method:
             target = getattr(target, method)
-        parameters = dict(_state(made)) if weigh else {}
-        return self._run(target, inputs, keywords or {}, parameters, weigh, seed)
+        return self._run(target, inputs, seed, dict(_state(made)), weigh)
 
-    def do_apply(self, name, inputs=(), values=None, seed=0):
+    def do_apply(self, name, inputs=(), values=None):
         """Call a function with `inputs`, or with those of the named `values` that it takes."""
-        target, keywords = self.objects[name], {}
-        if values is not None:
-            inputs, keywords = _fit(target, values)
-        return self._run(target, inputs, keywords, {}, None, seed)
+        target = self.objects[name]
+        return self._run(target, inputs if values is None else _fit(target, values))
 
     def do_freeze(self, name, config, nested):
         """What the learner's function leaves trainable in a small BERT with a `classifier`."""
@@ -114,31 +115,38 @@ class Runner:
             "blocked": blocked,
         }
 
-    def _run(self, target, inputs, keywords, parameters, weigh, seed):
-        leaves = [_given(value, weigh is not None) for value in inputs]
+    def _run(self, target, inputs, seed=0, parameters=None, weigh=None):
+        named = isinstance(inputs, dict)
+        leaves = [] if named else [_given(value, weigh is not None) for value in inputs]
         # a copy, not the leaf itself: code that changes it in place shall run as in training
         passed = [v.clone() if isinstance(v, torch.Tensor) else v for v in leaves]
-        before = [v.detach().clone() if isinstance(v, torch.Tensor) else v for v in passed]
-        for parameter in parameters.values():
-            parameter.grad = None
+        before = plain(passed)
         with seeded(seed), CPU():
-            output = target(*passed, **{n: _given(v) for n, v in keywords.items()})
+            if named:
+                passed = {n: _given(v) for n, v in inputs.items()}
+            output = _called(target, passed)
         if isinstance(output, dict) and "logits" in output:  # of a class of transformers
             output = tuple(output[n] for n in ("logits", "loss") if n in output)
         outputs = list(output) if isinstance(output, (tuple, list)) else [output]
-        pairs = enumerate(zip(passed, before, strict=True))
+        pairs = enumerate(zip(passed, before, strict=False))
         changed = [n for n, (v, old) in pairs if isinstance(v, torch.Tensor) and not v.equal(old)]
         answer = {"outputs": plain(outputs), "changed": changed}
         if weigh is not None:
+            for parameter in parameters.values():
+                parameter.grad = None
             pairs = zip(outputs, weigh, strict=False)
             loss = sum((o * w.to(o)).sum() for o, w in pairs if o.requires_grad)
             if isinstance(loss, torch.Tensor):
                 loss.backward()
             answer["gradients"] = {n: plain(p.grad) for n, p in parameters.items()}
-            wanted = [getattr(leaf, "requires_grad", False) for leaf in leaves]
-            pairs = zip(leaves, wanted, strict=True)
-            answer["input_gradients"] = [needed and plain(leaf.grad) for leaf, needed in pairs]
+            answer["input_gradients"] = [
+                getattr(leaf, "requires_grad", False) and plain(leaf.grad) for leaf in leaves
+            ]
         return answer
+
+
+def _called(target, inputs):
+    return target(**inputs) if isinstance(inputs, dict) else target(*inputs)
 
 
 def plain(value):
@@ -187,19 +195,18 @@ def _given(value, gradient=False):
 
 
 def _fit(target, values):
-    """(positional, keywords) for a callable: by name where known, else in order, else False."""
+    """Inputs of a callable: by name where known, else in order, else False."""
     if "config" in values:
         values = {**values, "config": _bert()[0](**values["config"])}
     names, known = _parameters(target, required=True), {**values, "opts": SUPPLIED["opts"]}
     if set(names) <= set(known):
-        return [], {n: known[n] for n in _parameters(target) if n in known}
+        return {n: known[n] for n in _parameters(target) if n in known}
     order = list(values.values())[: len(names)]
-    if len(order) == len(names) and all(
-        known.get(n, v) is v for n, v in zip(names, order, strict=True)
-    ):
-        return order, {}
+    pairs = zip(names, order, strict=False)
+    if len(order) == len(names) and all(known.get(n, v) is v for n, v in pairs):
+        return order
     rest = (value for name, value in values.items() if name not in names)
-    return [], {n: known[n] if n in known else next(rest, False) for n in names}
+    return {n: known[n] if n in known else next(rest, False) for n in names}
 
 
 def _bert():

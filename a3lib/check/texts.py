@@ -39,11 +39,6 @@ def first_alone(translated, parts, *rules):
 
 TOOLS = {"torch": torch, "np": np, "math": math, "same": lambda x: x}
 RULES = {"first": first_alone, "moved": moved, "translated": translated, "usual": usual}
-UNCOUNTED = {
-    "one bias per gate": "You count one bias per gate; the question leaves biases out.",
-    "two biases per gate": "You count two biases per gate, as with nn.Linear for x and for h; "
-    "the question leaves biases out.",
-}
 PIG_LATIN = Bank("word", written("pig_latin"), RULES)
 DECODER_TENSORS = Bank(
     "src_EOP tgt_EOS start_token",
@@ -53,7 +48,7 @@ DECODER_TENSORS = Bank(
 OPTIMUM = Bank("x y", written("find_optimal_params"), TOOLS)
 LINE = Bank("x y", written("fit_linear_log"), TOOLS)
 POSITIONS = Bank("length H", written("positional_encoding"), TOOLS)
-PARAMETERS = Bank("H V D K gates", written("parameter_counts"), accepted=UNCOUNTED)
+PARAMETERS = Bank("H V D K gates", written("parameter_counts"))
 
 
 def _tokens(B, S, T):

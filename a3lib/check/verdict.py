@@ -58,8 +58,11 @@ class Verdict:
         return [(title, text) for title, text in details.items() if text]
 
 
-def judged(item, problems, wrong, right, verified=(), remarks=(), line=None):
-    """The verdict on problems (name, example, hint); wrong and right begin and are its message."""
+def judged(item, problems, wrong, right, verified=(), remarks=(), line=None, example=""):
+    """The verdict on problems (name, example, hint); wrong and right begin and are its message.
+
+    example: of all problems together, shown before those of their own.
+    """
     names = tuple(name for name, _, _ in problems)
     measured = consequences()
     return Verdict(
@@ -68,7 +71,7 @@ def judged(item, problems, wrong, right, verified=(), remarks=(), line=None):
         f"{wrong}: {', and '.join(names)}." if problems else right,
         mistakes=names,
         remarks=tuple(remarks),
-        counter_example="\n".join(shown for _, shown, _ in problems if shown),
+        counter_example="\n".join(filter(None, [example, *(shown for _, shown, _ in problems)])),
         hint=" ".join(dict.fromkeys(hint for _, _, hint in problems)),
         consequence="\n".join(measured[item, n] for n in names if (item, n) in measured),
         verified=() if problems else tuple(verified),

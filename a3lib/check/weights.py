@@ -1,36 +1,18 @@
 """What the learner's parameters are: by their names, or else all orders that fit their shapes.
 
-A reading maps roles such as 'xz' (input to update gate) to blocks of parameters. Fused matrices,
-[x; h] in one layer, transposed layouts and one or two biases per gate are all readings.
+A reading maps roles such as 'xz' (input to update gate) to places: a tensor of numbers that count
+the entries of all parameters. Fused matrices, [x; h] in one layer, transposed layouts and one or
+two biases per gate are all readings, made by splitting, slicing and turning such tensors.
 """
 
 import re
 from itertools import permutations, product
-from typing import NamedTuple
 
 import torch
 
 
-class Block(NamedTuple):
-    """Rows and columns of one parameter, transposed or not; a vector where columns is None."""
-
-    name: str | tuple  # (name, n) is the n-th part of a parameter that holds a stack
-    rows: tuple
-    columns: tuple | None = None
-    transposed: bool = False
-
-    def of(self, parameters):
-        """Its values (rows, columns) or (rows,): a view, so that writing changes the parameter."""
-        name, *part = [self.name] if isinstance(self.name, str) else self.name
-        value = parameters[name][part[0]] if part else parameters[name]
-        if self.columns is None:
-            return value.flatten()[slice(*self.rows)]
-        value = value.T if self.transposed else value
-        return value[slice(*self.rows), slice(*self.columns)]
-
-
 class Reading(dict):
-    """Role -> block."""
+    """Role -> places (rows, columns) or (rows,)."""
 
     def aligned(self):
         """Whether layers for x and for h come in the same order of gates, as people write them."""
@@ -39,91 +21,112 @@ class Reading(dict):
 
     def weights(self, parameters):
         """Role -> values in double precision."""
-        return {role: block.of(parameters).double() for role, block in self.items()}
+        numbers = _in_a_row(parameters).double()
+        return {role: numbers[places] for role, places in self.items()}
 
 
-def _whole(name, value):
-    return Block(name, (0, len(value)), (0, value.shape[1]) if value.dim() == 2 else None)
+def linear(weights, matrix, bias):
+    """A layer with the weights of these roles; one without matrix raises KeyError when called."""
+    return lambda x: x @ weights[matrix].T + weights.get(bias, 0)
 
 
-def _with_biases(matrices, vectors, parameters, H):
-    """Roles of matrices, and of the biases beside them: by their names, else in the same order.
+def _in_a_row(parameters):
+    return torch.cat([one.flatten() for one in parameters.values()])
 
-    vectors: lists of the biases' roles, as many as there are matrices.
+
+def _places(parameters):
+    """Name -> places of a parameter, in its shape."""
+    sizes = [value.numel() for value in parameters.values()]
+    places = torch.arange(sum(sizes)).split(sizes)
+    return {n: p.view(v.shape) for p, (n, v) in zip(places, parameters.items(), strict=True)}
+
+
+def _by_names(places, H, roles_of):
+    """The reading in which each name tells the roles of its blocks of H rows; None without it."""
+    reading = Reading()
+    for name, value in places.items():
+        roles = roles_of(name, value)
+        if not roles or value.shape[:1] != (H * len(roles),):
+            return None
+        reading.update(zip(roles, value.split(H), strict=True))
+    return reading or None
+
+
+def _biases(places, matrices, H):
+    """(name of a matrix -> blocks of the bias that is named like it, blocks of other vectors)."""
+    vectors = {
+        name: value.flatten().split(H)
+        for name, value in places.items()
+        if name not in matrices and value.numel() == max(value.shape, default=0)
+    }
+    beside = {name: vectors.pop(f"{name}".replace("weight", "bias"), ()) for name in matrices}
+    return beside, [block for blocks in vectors.values() for block in blocks]
+
+
+def _with_biases(roles, blocks, orders, loose):
+    """Readings of blocks (matrix, its bias if there is one) and of loose biases.
+
+    orders: roles of the biases in the order of the blocks, and other orders of the loose ones.
     """
-    beside = {}
-    for (_, block), role in zip(matrices, vectors[0], strict=True):
-        vector = Block(str(block.name).replace("weight", "bias"), block.rows)
-        known = vector.name in parameters and vector.name != block.name
-        if known and vector not in beside.values():  # one beside [x; h] counts once
-            beside[role] = vector
-    names = {block.name for block in beside.values()}
-    flat = {n: v.numel() for n, v in parameters.items() if v.numel() == max(v.shape)}
-    loose = [
-        Block(n, (row, row + H))
-        for n, size in flat.items()
-        if n not in names
-        for row in range(0, size, H)
-    ]
-    for roles in vectors:
-        some = dict(zip(roles, loose, strict=False)) if len(loose) >= len(roles) // 2 else {}
-        yield Reading({**dict(matrices), **beside, **some})
-        if len(loose) <= len(roles) // 2:
+    known = {role: matrix for role, (matrix, _) in zip(roles, blocks, strict=True)}
+    known |= {role: one for role, (_, bias) in zip(orders[0], blocks, strict=True) for one in bias}
+    for order in orders:
+        some = dict(zip(order, loose, strict=False)) if len(loose) >= len(order) // 2 else {}
+        yield Reading({**known, **some})
+        if len(loose) <= len(order) // 2:
             return
 
 
 # --- gated cells: 'x' + gate (H, D), 'h' + gate (H, H), 'p' and 'q' + gate the biases beside them
 
-_LAYER = re.compile(r"w([ixhu])([zrhngcifo])")
+_LAYER = re.compile(r"(?:.*\.)?w([ixhu])([zrhngcifo])\.(weight|bias)")
 
 
 def cell_readings(parameters, sizes, gates):
     """Readings of a cell with these gates; the last one is the candidate."""
-    reading = Reading()
-    for name, value in parameters.items():
-        layer, _, kind = name.replace("_", "").lower().rpartition(".")
-        found = _LAYER.fullmatch(layer.rpartition(".")[2])
-        if not found or kind not in ("weight", "bias"):
-            found = _cells(_unstacked(parameters, sizes["H"], gates), sizes["D"], sizes["H"], gates)
-            return sorted(found, key=lambda one: not one.aligned())
-        side = ("xp", "hq")[found[1] in "hu"][kind == "bias"]
-        reading[side + (gates[-1] if found[2] in "hngc" else found[2])] = _whole(name, value)
-    return [reading]
 
+    def roles_of(name, value):
+        found = _LAYER.fullmatch(name.replace("_", "").lower())
+        if not found:
+            return []
+        side = ("xp", "hq")[found[1] in "hu"][found[3] == "bias"]
+        return [side + (gates[-1] if found[2] in "hngc" else found[2])]
 
-def _unstacked(parameters, H, gates):
-    """(G, rows, columns) and (G, H) as G matrices and G vectors."""
-    parts = {}
-    for name, value in parameters.items():
-        stack = value.dim() == 3 or value.shape == (len(gates), H)
+    places, parts = _places(parameters), {}
+    named = _by_names(places, sizes["H"], roles_of)
+    if named:
+        return [named]
+    for name, value in places.items():  # (G, rows, columns) and (G, H) hold a part per gate
+        stack = value.dim() == 3 or value.shape == (len(gates), sizes["H"])
         parts |= {(name, n): one for n, one in enumerate(value)} if stack else {name: value}
-    return parts
+    return sorted(_cells(parts, sizes["D"], sizes["H"], gates), key=lambda one: not one.aligned())
 
 
-def _cells(parameters, D, H, gates):
-    matrices = [(n, v) for n, v in parameters.items() if v.dim() == 2 and 1 not in v.shape]
-    fits = {n: v.shape[1] in (D, H, D + H) and v.shape[0] % H == 0 for n, v in matrices}
+def _cells(places, D, H, gates):
+    matrices = {n: p for n, p in places.items() if p.dim() == 2 and 1 not in p.shape}
+    fits = {n: p.shape[1] in (D, H, D + H) and len(p) % H == 0 for n, p in matrices.items()}
     turned = not all(fits.values())  # x @ W: then square matrices stand that way, too
-    for order in ("xh", "hx"):
-        found, first = {"x": [], "h": []}, D if order == "xh" else H
-        parts = {D: [("x", 0, D)], H: [("h", 0, H)]}
-        parts[D + H] = [(order[0], 0, first), (order[1], first, D + H)]
-        for name, value in matrices:
-            transposed = turned and (not fits[name] or value.shape[0] == value.shape[1])
-            rows, columns = value.shape[::-1] if transposed else value.shape
-            for row in range(0, rows, H):
-                for side, *span in parts.get(columns, []):
-                    found[side].append(Block(name, (row, row + H), tuple(span), transposed))
+    beside, loose = _biases(places, matrices, H)
+    x_first, h_first = {"x": slice(D), "h": slice(D, None)}, {"x": slice(H, None), "h": slice(H)}
+    for both in (x_first, h_first):
+        sides = {D: {"x": slice(None)}, H: {"h": slice(None)}, D + H: both}
+        found = {"x": [], "h": []}
+        for name, matrix in matrices.items():
+            if turned and (not fits[name] or matrix.shape[0] == matrix.shape[1]):
+                matrix = matrix.T
+            for n, rows in enumerate(matrix.split(H)):
+                bias = beside[name][n : n + 1]
+                for side, columns in sides.get(rows.shape[1], {}).items():
+                    found[side].append((rows[:, columns], bias))
+                    bias = ()  # one beside [x; h] counts once
         if not len(found["x"]) == len(found["h"]) == len(gates):
             return
-        orders = ["".join(one) for one in permutations(gates)]
-        for x, h in product(orders, orders):
-            blocks = list(zip(["x" + g for g in x], found["x"], strict=True))
-            blocks += zip(["h" + g for g in h], found["h"], strict=True)
+        for x, h in product(permutations(gates), repeat=2):
+            roles = ["x" + g for g in x] + ["h" + g for g in h]
             rows = ["p" + g for g in x] + ["q" + g for g in h]
             pairs = [side + g for g in x for side in "pq"]
-            yield from _with_biases(blocks, [rows, pairs], parameters, H)
-        if not any(D + H in value.shape for _, value in matrices):
+            yield from _with_biases(roles, found["x"] + found["h"], [rows, pairs], loose)
+        if not any(D + H in value.shape for value in matrices.values()):
             return
 
 
@@ -132,38 +135,34 @@ def _cells(parameters, D, H, gates):
 
 def projection_readings(parameters, sizes):
     """Readings of dot-product attention."""
-    H, reading, layers = sizes["H"], Reading(), True
-    for name, value in parameters.items():
-        roles, layers = _projection_roles(name), layers and name.endswith(("weight", "bias"))
-        if not roles or value.shape[0] != H * len(roles):
-            return list(_projections(parameters, H))
-        for n, role in enumerate(roles):
-            rows, columns = (n * H, n * H + H), (0, H) if value.dim() == 2 else None
-            reading["b" * (value.dim() == 1) + role] = Block(name, rows, columns)
-    turned = {role: block._replace(transposed=True) for role, block in reading.items()}
-    return [reading] if layers else [reading, Reading(turned)]
+    H, places = sizes["H"], _places(parameters)
+    reading = _by_names(places, H, _projection_roles)
+    if not reading:
+        return list(_projections(places, H))
+    if all(name.endswith(("weight", "bias")) for name in parameters):  # of layers
+        return [reading]
+    return [reading, Reading({n: p.T if p.dim() == 2 else p for n, p in reading.items()})]
 
 
-def _projection_roles(name):
+def _projection_roles(name, value):
     layer = re.sub(r"[._](weight|bias)$", "", name.lower()).rpartition(".")[2]
-    if layer in ("in_proj", "qkv"):
-        return "qkv"
     found = re.fullmatch(r"(?:w_?|lin\w*_)?(q|k|v|out_proj)(?:uer\w+|ey\w*|al\w+|_\w+)?", layer)
-    return found[1][0] if found else ""
+    roles = "qkv" if layer in ("in_proj", "qkv") else found[1][0] if found else ""
+    return ["b" * (value.dim() == 1) + role for role in roles]
 
 
-def _projections(parameters, H):
-    squares = [
-        (name, (row, row + H))
-        for name, value in parameters.items()
-        if value.dim() == 2 and value.shape[1] == H and value.shape[0] % H == 0
-        for row in range(0, value.shape[0], H)
+def _projections(places, H):
+    matrices = {n: p for n, p in places.items() if p.dim() == 2 and p.shape[1] == H}
+    beside, loose = _biases(places, matrices, H)
+    blocks = [
+        (block, beside[name][n : n + 1])
+        for name, matrix in matrices.items()
+        for n, block in enumerate(matrix.split(H))
     ]
-    for transposed in (False, True) if len(squares) == 3 else ():
+    turned = [(block.T, bias) for block, bias in blocks]
+    for found in (blocks, turned) if len(blocks) == 3 else ():
         for order in permutations("qkv"):
-            blocks = [Block(name, rows, (0, H), transposed) for name, rows in squares]
-            roles = [["b" + role for role in order]]
-            yield from _with_biases(list(zip(order, blocks, strict=True)), roles, parameters, H)
+            yield from _with_biases(order, found, [["b" + role for role in order]], loose)
 
 
 # --- additive network: 'q', 'k' (A, H) halves of the first layer, 'u' (1, A), 'c' (1), biases 'b'
@@ -172,17 +171,15 @@ def _projections(parameters, H):
 def network_readings(parameters, sizes):
     """Readings of additive attention; a first layer without halves is 'one' (A, H)."""
     H, reading, first = sizes["H"], Reading(), []
-    for name, value in parameters.items():
+    for name, value in _places(parameters).items():
         if value.dim() == 1:
-            reading["c" if value.numel() == 1 else f"b{name}"] = _whole(name, value)
+            reading["c" if len(value) == 1 else f"b{name}"] = value
         elif 1 in value.shape:
-            reading["u"] = Block(name, (0, 1), (0, value.numel()), value.shape[1] == 1)
+            reading["u"] = value.reshape(1, -1)
         elif 2 * H in value.shape:
-            transposed = value.shape[1] != 2 * H
-            rows = (0, value.shape[1 if transposed else 0])
-            first += [Block(name, rows, c, transposed) for c in ((0, H), (H, 2 * H))]
+            first += (value if value.shape[1] == 2 * H else value.T).split(H, dim=1)
         else:
-            first.append(_whole(name, value))
+            first.append(value)
     if len(first) == 1:
         return [Reading({**reading, "one": first[0]})]
     orders = [first, first[::-1]] if len(first) == 2 else []
@@ -204,11 +201,11 @@ def shared(parameters, readings):
     The numbers are then the same for all readings of the same blocks: formulas can be found before
     it is known which gate is which.
     """
-    groups = {frozenset(one.values()): one for one in readings}
+    groups = {frozenset(map(id, one.values())): one for one in readings}
+    numbers = _in_a_row(parameters)
     for reading in groups.values():
-        values, first = {n: torch.zeros_like(v) for n, v in parameters.items()}, {}
-        for block in reading.values():
-            matrix = block.of(parameters)
-            if matrix.dim() == 2:
-                block.of(values).copy_(first.setdefault(matrix.shape, matrix))
-        yield values, reading
+        values, first = torch.zeros_like(numbers), {}
+        for places in reading.values():
+            if places.dim() == 2:
+                values[places] = first.setdefault(places.shape, numbers[places])
+        yield {n: values[p] for n, p in _places(parameters).items()}, reading

@@ -11,6 +11,7 @@ import linecache
 import math
 import signal
 import threading
+import traceback
 import types
 
 import numpy as np
@@ -110,11 +111,8 @@ def raised(error, objects):
     """An exception as data, at the deepest line that is the learner's."""
     files = {f.__code__.co_filename for f in _functions(objects)}
     told = {"type": type(error).__name__, "message": str(error)[:500], "line": None, "text": ""}
-    step, frames = error.__traceback__, []
-    while step:
-        frames.append((step.tb_frame, step.tb_lineno))
-        step = step.tb_next
-    own = [(f, line) for f, line in frames if f.f_code.co_filename in files]
+    steps = traceback.walk_tb(error.__traceback__)
+    own = [(frame, line) for frame, line in steps if frame.f_code.co_filename in files]
     if own:
         frame, told["line"] = own[-1]
         told["file"] = frame.f_code.co_filename

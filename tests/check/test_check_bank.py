@@ -11,7 +11,7 @@ from bank_submissions import SPECS, accepted, pairs, verdict_on
 from a3lib import check
 from a3lib.check import ranking
 from a3lib.check.bank import FOLDER, Bank, written
-from a3lib.check.session import LocalSession
+from a3lib.check.runner import Runner
 
 FURTHER = ("rnn_attention_decoder_lstm", "transformer_decoder_only", "exceptions")
 
@@ -97,5 +97,5 @@ def test_a_line_that_a_lecturer_adds_is_a_mistake_with_a_name():
     def rank_by_caption(caption, pictures):
         return (pictures @ caption / pictures.norm(dim=1)).argsort(descending=True)[1:]
 
-    verdict = spec(LocalSession({"it": rank_by_caption}), "it")
+    verdict = spec(Runner({"it": rank_by_caption}), "it")
     assert verdict.mistakes == ("all pictures but the best one",)

@@ -25,7 +25,6 @@ from torch import nn
 
 from a3lib import check
 from a3lib.check.runner import Runner, decode, encode
-from a3lib.check.session import LocalSession
 from a3lib.check.verdict import Verdict
 
 
@@ -407,14 +406,14 @@ def test_data_survives_json(value):
 
 
 def test_a_check_through_json_gives_the_same_verdict():
-    class Far(LocalSession):
+    class Far(Runner):
         def ask(self, operation, **arguments):
             question = decode(json.loads(json.dumps(encode(arguments))))
             return decode(json.loads(json.dumps(encode(super().ask(operation, **question)))))
 
     for item, learned in (("gru_cell", SixLayers), ("scaled_dot_attention", ScaledDot)):
         check_item = check.ITEMS[item][1]
-        near = check_item(LocalSession({"One": learned}), "One")
+        near = check_item(Runner({"One": learned}), "One")
         assert check_item(Far({"One": learned}), "One") == near
 
 

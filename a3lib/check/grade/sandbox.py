@@ -37,7 +37,7 @@ class SubmissionEnded(RuntimeError):
 
 
 class Sandbox:
-    """`ask` as in `a3lib.check.session`, of objects in a process that is not trusted (`child`).
+    """`ask` of `a3lib.check.runner`, for objects in a process that is not trusted (`child`).
 
     For a `with` statement; its host serves one item after another. `bert`: classes of transformers
     to have at hand. After `open`, `layers` names what keeps the submission in, `failures` holds
