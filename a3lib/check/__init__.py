@@ -5,7 +5,7 @@ itself in a notebook. Modules: runner runs the learner's code; bank holds the se
 in mistakes the equations and what people write instead; the others the checks.
 """
 
-from a3lib.check import attentions, bert, cells, decoders, ranking, texts
+from a3lib.check import attentions, bert, cells, decoders, texts
 from a3lib.check.caption import check_caption as caption
 from a3lib.check.runner import Runner
 
@@ -23,7 +23,7 @@ ITEMS = {  # item -> (the hand-out's name, its check: (session, name, year, seed
     "positional_encoding": ("PositionalEncoding", texts.ENCODINGS),
     "sentence_classifier": ("BertForSentenceClassification", bert.SENTENCE_CLASSIFIER),
     "freezing": ("freeze", bert.check_freezing),
-    "rank_by_caption": ("rank_by_caption", ranking.check_rank_by_caption),
+    "rank_by_caption": ("rank_by_caption", texts.RANKS),
     "pig_latin": ("pig_latin", texts.RULE),
     "parameter_counts": ("parameter_count", texts.check_parameter_counts),
 }

@@ -48,14 +48,14 @@ class Formula(NamedTuple):
 class Bank:
     """The equations of one item and the known ways to miss them.
 
-    takes: names of the inputs; tools: functions that formulas use; loop: (environment, run) ->
-    None, where the lines are not just computed one after the other: run('x') computes those below a
-    line '[x]'. Raises ValueError with the first line that cannot be read or has another's name.
+    takes: names of the inputs; tools: functions that formulas use. Lines below '[step]' are
+    computed `steps` times, which is a variable of the lines above; `t` counts the times from 0.
+    Those below '[end]' follow. Raises ValueError with the first line that cannot be read or has
+    the name of another.
     """
 
-    def __init__(self, takes, text, tools=None, loop=None):
+    def __init__(self, takes, text, tools=None):
         self.takes, self.tools = takes.split(), tools or {}
-        self.loop = loop or (lambda environment, run: run(""))
         self.right, self.wrong, self.accepted = {}, {}, {}  # accepted: name -> remark
         self._at = "", "", ""  # section, variables and hint of the line above
         for line in filter(None, map(str.rstrip, text.splitlines())):
@@ -103,8 +103,8 @@ class Bank:
         environment = {**self.tools, **tools, **dict(zip(self.takes, inputs, strict=False))}
         known = {} if known is None else known
 
-        def lines(section):
-            for right in self.right[section]:
+        def compute(section):
+            for right in self.right.get(section, []):
                 variables, code, reads, _ = chosen.get(right.variables, right)
                 key = (id(code), *(_mark(environment.get(name)) for name in reads))
                 if key not in known:
@@ -114,7 +114,11 @@ class Bank:
 
         try:
             with np.errstate(all="ignore"):
-                self.loop(environment, lines)
+                compute("")
+                for t in range(environment["steps"] if "step" in self.right else 0):
+                    environment["t"] = t
+                    compute("step")
+                compute("end")
         except DO_NOT_FIT:
             return None
         return environment["outputs"]

@@ -7,7 +7,7 @@ from a3lib.check.bank import Bank, written
 from a3lib.check.modules import SQUEEZED, ModuleCheck
 from a3lib.check.reasons import exception_verdict
 from a3lib.check.verdict import judged
-from a3lib.check.weights import Reading
+from a3lib.check.weights import linear
 
 CLASSES = 3
 CONFIG = {  # a BERT of a few hundred weights, without dropout
@@ -38,20 +38,27 @@ CLASSIFIER = Bank(
 )
 
 
-class Head(Reading):
-    """A reading that holds the trial, whose BERT is called through the session."""
+def _inputs(sizes, generator):
+    """Tokens and mask (B, S), the last ones of the first sentence padded; labels (B)."""
+    B, S = sizes["B"], sizes["S"]
+    tokens, mask = torch.randint(1, 11, (B, S), generator=generator), torch.ones(B, S).long()
+    mask[0, -2:] = 0
+    return [tokens * mask, mask, torch.arange(B) % CLASSES][: 2 + sizes["labels"]]
+
+
+class Head:
+    """A reading of the one layer for the classes; the rest is BERT, called through the session."""
 
     def __init__(self, trial, weight):
-        super().__init__()
-        self.trial, self.weight = trial, weight
+        self.trial, self.layer = trial, weight.removesuffix("weight")
         self.owners = ("embeddings", "encoder", "bert", weight.split(".")[0])
 
     def weights(self, parameters):
         """The functions of the bank's formulas."""
-        weight = parameters[self.weight].double()
-        bias = parameters.get(self.weight.replace("weight", "bias"), torch.zeros(1)).double()
+        values = {name: value.double() for name, value in parameters.items()}
+        head = linear(values, self.layer + "weight", self.layer + "bias")
         mask = self.trial.inputs[1][:, :, None].double()
-        return {"bert": self.bert, "head": lambda x: x.double() @ weight.T + bias, "mask": mask}
+        return {"bert": self.bert, "head": lambda x: head(x.double()), "mask": mask}
 
     def bert(self, input_ids, attention_mask):
         """(states (B, S, H), pooled (B, H)) of the learner's BERT."""
@@ -59,14 +66,6 @@ class Head(Reading):
         part = {"path": "bert"} if "bert" in self.trial.built["children"] else {"method": "base"}
         outputs = self.trial.part(inputs, **part)[0]
         return outputs["last_hidden_state"].double(), outputs["pooler_output"].double()
-
-
-def _inputs(sizes, generator):
-    """Tokens and mask (B, S), the last ones of the first sentence padded; labels (B)."""
-    B, S = sizes["B"], sizes["S"]
-    tokens, mask = torch.randint(1, 11, (B, S), generator=generator), torch.ones(B, S).long()
-    mask[0, -2:] = 0
-    return [tokens * mask, mask, torch.arange(B) % CLASSES][: 2 + sizes["labels"]]
 
 
 def _read(trial):
@@ -102,7 +101,6 @@ SENTENCE_CLASSIFIER = ModuleCheck(
     inputs=_inputs,
     returns=("logits", "loss"),
     read=_read,
-    tools=lambda weights: weights,
     hidden={
         "prediction without labels": (None, {"labels": 0}, "Is a loss computed in any case?"),
         "a batch of one": (None, {"B": 1}, SQUEEZED),

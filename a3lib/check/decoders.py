@@ -11,7 +11,6 @@ import torch
 
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import SQUEEZED, ModuleCheck
-from a3lib.check.weights import Reading
 
 TOOLS = {"torch": torch, "sqrt": math.sqrt, "cell_init": None}
 V = 7  # symbols of the checked decoders
@@ -28,32 +27,12 @@ IN_LAYERS = {
 }
 
 
-def _steps(environment, run):
-    run("begin")
-    environment |= {"state": environment["first"], "contexts": [], "logits": []}
-    for t in range(environment["inputs"].shape[1]):
-        environment["t"] = t
-        run("step")
-        environment["state"] = environment["new"]
-    run("end")
-
-
-def _blocks(environment, run):
-    run("begin")
-    environment["first"] = environment["x"]
-    for layer in range(environment["number"]):
-        environment["layer"] = layer
-        run("block")
-        environment["x"] = environment["made"]
-    run("end")
-
-
-RNN_GRU = Bank("inputs annotations hidden_init", written("rnn_attention_decoder"), TOOLS, _steps)
+RNN_GRU = Bank("inputs annotations hidden_init", written("rnn_attention_decoder"), TOOLS)
 RNN_LSTM = Bank(
-    "inputs annotations hidden_init cell_init", written("rnn_attention_decoder_lstm"), TOOLS, _steps
+    "inputs annotations hidden_init cell_init", written("rnn_attention_decoder_lstm"), TOOLS
 )
-DECODER = Bank("inputs annotations", written("transformer_decoder"), TOOLS, _blocks)
-DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"), TOOLS, _blocks)
+DECODER = Bank("inputs annotations", written("transformer_decoder"), TOOLS)
+DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"), TOOLS)
 
 
 def parts_of(children):
@@ -68,30 +47,20 @@ def parts_of(children):
     return found
 
 
-class Parts(Reading):
-    """A reading that maps roles to the names of the learner's parts, called through the session."""
+class Parts:
+    """A reading whose formulas call the learner's parts, found by their roles."""
 
     def __init__(self, trial, names):
-        super().__init__(names)
-        self.trial = trial
-        self.owners = {name.split(".")[0] for name in names.values() if name}
+        self.trial, self.names = trial, names
+        self.owners = {name.split(".")[0] for name in names.values()}
 
     def weights(self, parameters):
-        """The reading itself: the parts hold their own parameters."""
-        return self
-
-    def tools(self):
-        """The functions of the bank's formulas."""
-
-        def part(role):
-            return lambda *inputs: self.call(self[role], *inputs)[0]
-
-        def of_layer(role):
-            return lambda layer, *inputs: self.call(self[role].format(layer), *inputs)[0]
-
-        return {
-            **{role: (of_layer if role in IN_LAYERS else part)(role) for role in self},
-            "rnn": lambda *inputs: self.call(self["rnn"], *inputs),
+        """The functions of the bank's formulas; the parts hold their own parameters."""
+        calls = {
+            role: lambda *inputs, role=role: self.call(role, *inputs)[0] for role in self.names
+        }
+        return calls | {
+            "rnn": lambda *inputs: self.call("rnn", *inputs),
             "mlp": self.mlp,
             "positions": self.positions,
             "layers": self.trial.sizes.get("L"),
@@ -101,9 +70,9 @@ class Parts(Reading):
 
     def mlp(self, layer, x):
         """An MLP's output; one that is a single layer has its ReLU in the decoder's forward."""
-        path = self["mlp"].format(layer)
-        output = self.call(path, x)[0]
-        return output.relu() if path + ".weight" in self.trial.parameters else output
+        output = self.call("mlp", layer, x)[0]
+        single = self.names["mlp"].format(layer) + ".weight" in self.trial.parameters
+        return output.relu() if single else output
 
     def positions(self, length):
         """(length, H) as the learner's class makes them: they have a check of their own."""
@@ -111,8 +80,12 @@ class Parts(Reading):
             return self.call("positions", length)[0]
         return self.call("", length, method="create_positional_encodings")[0]
 
-    def call(self, path, *inputs, **options):
-        """Outputs of a part."""
+    def call(self, role, *inputs, **options):
+        """Outputs of a part; the first input of one in layers is the number of the layer."""
+        path = self.names.get(role, role)
+        if role in IN_LAYERS:
+            layer, *inputs = inputs
+            path = path.format(layer)
         inputs = [v.float() if torch.is_tensor(v) and v.is_floating_point() else v for v in inputs]
         return self.trial.part(inputs, path=path, **options)
 
@@ -152,7 +125,6 @@ def _decoder(item, bank, needed, **sizes):
         inputs=lambda sizes, generator: _inputs(sizes, generator)[: len(bank.takes)],
         returns=("logits",),
         read=read,
-        tools=Parts.tools,
         hidden={"a batch of one": (None, {"B": 1}, SQUEEZED), "T = 1": (None, {"T": 1}, SQUEEZED)},
         arranged=_arranged,
         differentiable=False,

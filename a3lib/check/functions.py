@@ -20,7 +20,11 @@ class FunctionCheck:
     # (session, name, inputs) -> answer
     ask: Callable = lambda session, name, inputs: session.ask("apply", name=name, inputs=inputs)
     most: int = 2  # mistakes at once that are looked for
-    accepted: tuple = ()  # names of formulas that are right as well
+
+    @property
+    def accepted(self):
+        """Names of formulas that are right as well."""
+        return tuple(self.bank.accepted)
 
     def __call__(self, session, name, year=None, seed=0):
         """The `Verdict` on the function of that name; year and seed change nothing."""

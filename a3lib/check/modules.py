@@ -32,7 +32,8 @@ class ModuleCheck:
     inputs: Callable  # (sizes, generator) -> inputs of forward
     returns: tuple  # names of the outputs
     read: Callable  # trial -> readings of its parameters
-    tools: Callable  # weights of a reading -> functions that the bank's formulas call
+    # weights of a reading -> functions that the bank's formulas call
+    tools: Callable = lambda weights: weights
     hidden: dict = field(default_factory=dict)  # title -> (change of the values, sizes, hint)
     arranged: Callable = lambda inputs, takes: inputs  # the inputs as this forward takes them
     differentiable: bool = True  # whether gradients are compared, too

@@ -39,16 +39,14 @@ def first_alone(translated, parts, *rules):
 
 TOOLS = {"torch": torch, "np": np, "math": math, "same": lambda x: x}
 RULES = {"first": first_alone, "moved": moved, "translated": translated, "usual": usual}
+JOINING = {"cat": torch.cat, "full": torch.full_like}
 PIG_LATIN = Bank("word", written("pig_latin"), RULES)
-DECODER_TENSORS = Bank(
-    "src_EOP tgt_EOS start_token",
-    written("decoder_only_tensors"),
-    {"cat": torch.cat, "full": torch.full_like},
-)
+DECODER_TENSORS = Bank("src_EOP tgt_EOS start_token", written("decoder_only_tensors"), JOINING)
 OPTIMUM = Bank("x y", written("find_optimal_params"), TOOLS)
 LINE = Bank("x y", written("fit_linear_log"), TOOLS)
 POSITIONS = Bank("length H", written("positional_encoding"), TOOLS)
 PARAMETERS = Bank("H V D K gates", written("parameter_counts"))
+RANKING = Bank("caption pictures", written("rank_by_caption"), TOOLS)
 
 
 def _tokens(B, S, T):
@@ -56,6 +54,14 @@ def _tokens(B, S, T):
     source, target = (torch.randint(2, 27, (B, n), generator=generator) for n in (S, T))
     source[:, -1], target[:, -1] = 29, 28  # EOP, EOS
     return [source, target, 27]
+
+
+def _vectors(N, D):
+    """A caption (D,) and pictures (N, D) of different lengths."""
+    generator = torch.Generator().manual_seed(N)
+    lengths = torch.rand(N, 1, generator=generator).mul(4).add(0.2)
+    pictures = torch.randn(N, D, generator=generator) * lengths
+    return [torch.randn(D, generator=generator), pictures]
 
 
 def _named(values, names):
@@ -73,14 +79,13 @@ def _encodings(session, name, inputs):
         return session.ask("apply", name=name, values=values)
     made = {"hidden_size": inputs[1], "vocab_size": 5, "num_layers": 1, **values}
     built = session.ask("build", name=name, values=made)
-    method = "create_positional_encodings"
-    method = method if method in built.get("methods", []) else ""
     if "error" in built:
         return built
-    answer = session.ask("call", handle=built["handle"], inputs=inputs[:1], method=method)
+    method = {"create_positional_encodings"} & {*built["methods"]}
+    call = {"handle": built["handle"]}
+    answer = session.ask("call", **call, inputs=inputs[:1], method="".join(method))
     if "error" in answer:  # a forward that adds the encodings to embeddings (B, length, H)
-        embedded = [torch.zeros(1, *inputs)]
-        answer = session.ask("call", handle=built["handle"], inputs=embedded)
+        answer = session.ask("call", **call, inputs=[torch.zeros(1, *inputs)])
         answer["outputs"] = [one[0] for one in answer.get("outputs", []) if one.dim() == 3]
     return answer
 
@@ -96,13 +101,16 @@ def _count(session, name, inputs):
     return session.ask("apply", name=name, values=_named(inputs[:4], names))
 
 
-RULE = FunctionCheck(
-    "Pig Latin rule",
-    PIG_LATIN,
-    tuple([word] for word in WORDS.split()),
-    ("translation",),
-    most=4,
-)
+def _places(session, name, inputs):
+    """Of the pictures; a list of numbers is one output, not several."""
+    answer = session.ask("apply", name=name, inputs=inputs)
+    if all(isinstance(place, int) for place in answer.get("outputs", [[]])):
+        answer["outputs"] = [torch.tensor(answer["outputs"])]
+    return answer
+
+
+WORD_CASES = tuple([word] for word in WORDS.split())
+RULE = FunctionCheck("Pig Latin rule", PIG_LATIN, WORD_CASES, ("translation",), most=4)
 TENSORS = FunctionCheck(
     "decoder-only tensors",
     DECODER_TENSORS,
@@ -110,30 +118,22 @@ TENSORS = FunctionCheck(
     ("input", "target"),
     lambda session, name, inputs: session.ask("apply", name=name, inputs=[*inputs, False]),
 )
-BEST_SIZE = FunctionCheck(
-    "find_optimal_params",
-    OPTIMUM,
-    (
-        [SIZES[:4], [1.9, 1.2, 0.7, 0.75]],
-        [SIZES, [2.31, 1.42, 1.05, 1.11, 1.64]],
-        [SIZES, [1.0, 0.8, 0.9, 1.3, 2.2]],
-    ),
-    ("coefficients", "optimal size"),
+LOSSES = (
+    [SIZES[:4], [1.9, 1.2, 0.7, 0.75]],
+    [SIZES, [2.31, 1.42, 1.05, 1.11, 1.64]],
+    [SIZES, [1.0, 0.8, 0.9, 1.3, 2.2]],
 )
-POWER_LAW = FunctionCheck(
-    "fit_linear_log",
-    LINE,
-    (
-        [[10.0, 1000.0, 5000.0], [3.0, 20.0, 90.0]],
-        [[8e10, 16e10, 32e10, 64e10], [21_000.0, 33_000.0, 40_000.0, 71_000.0]],
-    ),
-    ("slope", "intercept"),
+BEST_SIZE = FunctionCheck("find_optimal_params", OPTIMUM, LOSSES, ("coefficients", "optimal size"))
+POINTS = (
+    [[10.0, 1000.0, 5000.0], [3.0, 20.0, 90.0]],
+    [[8e10, 16e10, 32e10, 64e10], [21_000.0, 33_000.0, 40_000.0, 71_000.0]],
 )
-PLACES = ([1, 4], [3, 4], [4, 6], [7, 8], [60, 10])
-ENCODINGS = FunctionCheck("positional encoding", POSITIONS, PLACES, ("encodings",), _encodings)
-COUNTS = FunctionCheck(
-    "number of parameters", PARAMETERS, (), ("number",), _count, accepted=tuple(PARAMETERS.accepted)
-)
+POWER_LAW = FunctionCheck("fit_linear_log", LINE, POINTS, ("slope", "intercept"))
+LENGTHS = ([1, 4], [3, 4], [4, 6], [7, 8], [60, 10])
+ENCODINGS = FunctionCheck("positional encoding", POSITIONS, LENGTHS, ("encodings",), _encodings)
+COUNTS = FunctionCheck("number of parameters", PARAMETERS, (), ("number",), _count)
+FEW_AND_MORE = (_vectors(1, 2), _vectors(3, 2), _vectors(5, 3), _vectors(9, 4), _vectors(12, 6))
+RANKS = FunctionCheck("ranking by a caption", RANKING, FEW_AND_MORE, ("places",), _places)
 
 
 def check_parameter_counts(session, name, year=None, seed=0):
