@@ -8,7 +8,7 @@ import math
 import torch
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import ModuleCheck
+from a3lib.check.modules import ModuleCheck, normal
 from a3lib.check.properties import is_causal, softmax_axis
 from a3lib.check.weights import linear, network_readings, projection_readings
 
@@ -28,21 +28,16 @@ def hide(scores, which):
     return scores.masked_fill(which, -math.inf).masked_fill(which.all(1, keepdim=True), math.nan)
 
 
-def T(x):
-    """The last two dimensions exchanged."""
-    return x.transpose(1, 2)
-
-
 TOOLS = {
     "torch": torch,
     "sqrt": math.sqrt,
     "later": later,
-    "earlier": lambda scores, diagonal=-1: T(later(T(scores), diagonal)),
+    "earlier": lambda scores, diagonal=-1: later(scores.mT, diagonal).mT,
     "hide": hide,
     "fill": torch.masked_fill,
-    "T": T,
+    "T": lambda x: x.mT,
     # what view gives in place of a transpose: memory as it lies, sizes exchanged
-    "view": lambda x: x.contiguous().view(len(x), x.shape[2], x.shape[1]),
+    "view": lambda x: x.contiguous().view(x.mT.shape),
     "as_3d": lambda queries: queries if queries.dim() == 3 else queries[:, None],
     "same": lambda x: x,
 }
@@ -50,13 +45,6 @@ ADDITIVE, SCALED_DOT, CAUSAL = (
     Bank("queries keys values", written(f"{kind}_attention"), TOOLS)
     for kind in ("additive", "scaled_dot", "causal")
 )
-
-
-def _inputs(sizes, generator):
-    """queries (B, k, H), or (B, H) at k = 0; keys and values (B, S, H)."""
-    B, S, k, H = (sizes[letter] for letter in "BSKH")
-    shapes = [(B, k, H) if k else (B, H), (B, S, H), (B, S, H)]
-    return [torch.randn(size, generator=generator) for size in shapes]
 
 
 def _zero(parameters, inputs):
@@ -100,7 +88,7 @@ def _attention(item, bank, sizes, read, tools, hidden, **more):
         bank=bank,
         sizes=dict(zip("BSKH", sizes, strict=True)),
         values=lambda sizes: {"hidden_size": sizes["H"]},
-        inputs=_inputs,
+        inputs=normal("BKH", "BSH", "BSH"),
         returns=("context", "attention weights"),
         read=lambda trial: read(trial.built["parameters"], trial.sizes),
         tools=tools,
@@ -115,17 +103,13 @@ def _attention(item, bank, sizes, read, tools, hidden, **more):
     )
 
 
-_DOT = {"read": projection_readings, "tools": _projections}
 ADDITIVE_ATTENTION = _attention(
     "additive attention",
     ADDITIVE,
     (2, 5, 0, 4),
     network_readings,
     _network,
-    {
-        "one key": ({"S": 1}, _ONE),
-        "other sizes": ({"B": 3, "S": 4, "H": 6}, _FIXED),
-    },
+    {"one key": ({"S": 1}, _ONE), "other sizes": ({"B": 3, "S": 4, "H": 6}, _FIXED)},
     properties=(softmax_axis,),
     smallest={"K": 0, "S": 2},
 )
@@ -133,7 +117,9 @@ SCALED_DOT_ATTENTION = _attention(
     "scaled dot-product attention",
     SCALED_DOT,
     (2, 5, 3, 6),
-    hidden={
+    projection_readings,
+    _projections,
+    {
         "one query": ({"K": 1}, _ONE),
         "one key": ({"S": 1}, _ONE),
         "queries of two dimensions (B, H)": ({"K": 0}, _PROMISED),
@@ -141,18 +127,18 @@ SCALED_DOT_ATTENTION = _attention(
     },
     properties=(softmax_axis,),
     smallest={"S": 2},
-    **_DOT,
 )
 CAUSAL_ATTENTION = _attention(
     "causal attention",
     CAUSAL,
     (2, 4, 4, 10),
-    hidden={
+    projection_readings,
+    _projections,
+    {
         "one query and one key": ({"S": 1, "K": 1}, _ONE),
         "other sizes": ({"B": 3, "S": 6, "K": 6, "H": 4}, _FIXED),
         "40 places": ({"B": 1, "S": 40, "K": 40, "H": 1}, _FIXED),
     },
     properties=(is_causal, softmax_axis),
     smallest={"S": 2, "K": 2},
-    **_DOT,
 )

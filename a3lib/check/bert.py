@@ -5,8 +5,7 @@ from torch.nn import functional as F
 
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import SQUEEZED, ModuleCheck
-from a3lib.check.reasons import exception_verdict
-from a3lib.check.verdict import judged
+from a3lib.check.verdict import exception_verdict, judged
 from a3lib.check.weights import linear
 
 CLASSES = 3

@@ -3,7 +3,7 @@
 import torch
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import SQUEEZED, ModuleCheck
+from a3lib.check.modules import SQUEEZED, ModuleCheck, normal
 from a3lib.check.weights import cell_readings, linear
 
 TOOLS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "softmax": torch.softmax}
@@ -32,16 +32,12 @@ def _without_bias(reading, gates):
 
 
 def _cell(item, bank, gates, returns, **more):
-    def inputs(sizes, generator):
-        widths = [sizes["D"]] + [sizes["H"]] * len(returns)
-        return [torch.randn(sizes["B"], width, generator=generator) for width in widths]
-
     return ModuleCheck(
         item=item,
         bank=bank,
         sizes={"B": 2, "D": 6, "H": 5},
         values=lambda sizes: {"input_size": sizes["D"], "hidden_size": sizes["H"]},
-        inputs=inputs,
+        inputs=normal("BD", *["BH"] * len(returns)),
         returns=returns,
         read=lambda trial: cell_readings(trial.built["parameters"], trial.sizes, gates),
         tools=_layers,

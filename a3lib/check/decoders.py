@@ -10,7 +10,7 @@ import re
 import torch
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import SQUEEZED, ModuleCheck
+from a3lib.check.modules import SQUEEZED, ModuleCheck, normal
 
 TOOLS = {"torch": torch, "sqrt": math.sqrt, "cell_init": None}
 V = 7  # symbols of the checked decoders
@@ -90,14 +90,6 @@ class Parts:
         return self.trial.part(inputs, path=path, **options)
 
 
-def _inputs(sizes, generator):
-    """Tokens (B, T), annotations (B, S, H), states (B, H)."""
-    B, S, T, H = (sizes[letter] for letter in "BSTH")
-    tokens = torch.randint(V, (B, T), generator=generator)
-    shapes = [(B, S, H)] + [(B, H)] * sizes.get("states", 0)
-    return [tokens, *(torch.randn(size, generator=generator) for size in shapes)]
-
-
 def _arranged(inputs, takes):
     """The inputs as the hand-out's forward takes them, or as the library's (prefix, memory)."""
     if "memory" in takes:
@@ -111,6 +103,11 @@ def _decoder(item, bank, needed, **sizes):
         found = parts_of(trial.built["children"])
         return [Parts(trial, {n: found[n] for n in needed})] if set(needed) <= set(found) else []
 
+    def inputs(sizes, generator):
+        tokens = torch.randint(V, (sizes["B"], sizes["T"]), generator=generator)
+        states = normal("BSH", "BH", "BH")(sizes, generator)
+        return [tokens, *states][: len(bank.takes)]
+
     return ModuleCheck(
         item=item,
         bank=bank,
@@ -122,7 +119,7 @@ def _decoder(item, bank, needed, **sizes):
             "attention_type": "additive",
             "loss_seq_span": "target_only",
         },
-        inputs=lambda sizes, generator: _inputs(sizes, generator)[: len(bank.takes)],
+        inputs=inputs,
         returns=("logits",),
         read=read,
         hidden={"a batch of one": (None, {"B": 1}, SQUEEZED), "T = 1": (None, {"T": 1}, SQUEEZED)},

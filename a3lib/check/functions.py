@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from a3lib.check.bank import Bank, close
 from a3lib.check.examples import numbers
-from a3lib.check.reasons import PRINTS, exception_verdict, is_empty
-from a3lib.check.verdict import judged, not_attempted
+from a3lib.check.verdict import PRINTS, exception_verdict, is_empty, judged, not_attempted
 
 
 @dataclass(frozen=True)

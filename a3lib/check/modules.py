@@ -5,17 +5,10 @@ from dataclasses import dataclass, field
 
 import torch
 
+from a3lib.check import properties
 from a3lib.check.bank import Bank, close
 from a3lib.check.examples import difference, example
-from a3lib.check.properties import (
-    first_failing,
-    fixed_dtype,
-    is_repeatable,
-    keeps_inputs,
-    returns_tensors,
-)
-from a3lib.check.reasons import PRINTS, exception_verdict, is_empty
-from a3lib.check.verdict import judged, not_attempted
+from a3lib.check.verdict import PRINTS, exception_verdict, is_empty, judged, not_attempted
 from a3lib.check.weights import draw, shared
 
 SQUEEZED = "Is a dimension of size one removed (squeeze)?"
@@ -54,10 +47,13 @@ class ModuleCheck:
         if is_empty(trial.outputs):
             return not_attempted(self.item)
         remarks = [PRINTS] * bool(trial.built["printed"] or trial.answer["printed"])
-        unsound = returns_tensors(trial) or is_repeatable(trial)
-        changed, found = keeps_inputs(trial), None if unsound else _explain(trial, accepted)
+        unsound = properties.returns_tensors(trial) or properties.is_repeatable(trial)
+        changed, found = (
+            properties.keeps_inputs(trial),
+            None if unsound else _explain(trial, accepted),
+        )
         if not found:
-            return self.verdict([unsound or changed or first_failing(trial)], remarks)
+            return self.verdict([unsound or changed or properties.first_failing(trial)], remarks)
         names, number = found
         problems, known = self.bank.told(names, accepted)
         right = names - {mistake for mistake, _, _ in problems}
@@ -68,7 +64,7 @@ class ModuleCheck:
             or _gradients(trial, names, number, bool(problems))
             or _hidden(trial, names, number)
         )
-        remarks += known + (fixed_dtype(trial) if self.differentiable else [])
+        remarks += known + (properties.fixed_dtype(trial) if self.differentiable else [])
         return self.verdict(problems + [unseen] * bool(unseen), remarks, example=shown)
 
     def verdict(self, problems, remarks=(), **more):
@@ -138,6 +134,16 @@ class Trial:
             return None
         tools = self.tools(self.readings[number], parameters)
         return self.spec.bank.run(names, inputs or doubled(self.inputs), tools)
+
+
+def normal(*shapes):
+    """Inputs drawn for shapes such as 'BSH', letters of sizes; one of size 0 is no dimension."""
+
+    def inputs(sizes, generator):
+        counts = ([sizes[letter] for letter in shape if sizes[letter]] for shape in shapes)
+        return [torch.randn(count, generator=generator) for count in counts]
+
+    return inputs
 
 
 def doubled(inputs):

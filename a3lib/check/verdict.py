@@ -1,10 +1,17 @@
-"""What a check says, for the terminal and for the notebook."""
+"""What a check says, for the terminal and the notebook, on exceptions of learners' code, too."""
 
 import csv
 import functools
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+
+from a3lib.check.bank import written
+
+PRINTS = "Something is printed while it runs: a leftover of debugging?"
+# pairs of lines: name | what Python's message looks like, and what it means
+USUAL = written("exceptions").splitlines()
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,8 +31,8 @@ class Verdict:
     consequence: str = ""  # what a training with the mistake came to, measured
 
     def __str__(self):
-        lines = [f"{self.item}: {self._state()}. {self.message}"]
-        return "\n".join(lines + [f"  {title}: {text}" for title, text in self._details()])
+        details = "".join(f"\n  {title}: {text}" for title, text in self._details())
+        return f"{self.item}: {self._state()}. {self.message}{details}"
 
     __repr__ = __str__  # what a notebook shows where there is no HTML
 
@@ -82,6 +89,31 @@ def judged(item, problems, wrong, right, verified=(), remarks=(), line=None, exa
 def not_attempted(item):
     """The verdict on a stub."""
     return Verdict(item, False, "The stub is as it was given.", attempted=False)
+
+
+def is_empty(outputs):
+    """Whether a function answered nothing: it ends without a return, or returns '...'."""
+    return all(one is None or one == {"type": "ellipsis"} for one in outputs)
+
+
+def exception_verdict(item, error):
+    """The `Verdict` on an exception that a session answered: its line, shapes there, a reason."""
+    unnamed = error["type"] in ("NameError", "UnboundLocalError")
+    if error["type"] == "NotImplementedError" or (unnamed and error["text"].startswith("return")):
+        return not_attempted(item)
+    name, reason = error["type"], "The message of Python above says what it is."
+    for usual, why in zip(USUAL[::2], USUAL[1::2], strict=True):
+        title, form = usual.split(" | ")
+        if re.search(form, error["message"]):
+            name, reason = title, why.strip()
+            break
+    shown = f"line {error['line']}: {error['text']}" if error["line"] else "outside of your lines"
+    if error.get("shapes"):
+        shapes = (f"{name} {tuple(size)}" for name, size in error["shapes"].items())
+        shown += f"\nshapes there: {', '.join(shapes)}"
+    message = f"Your code raised {error['type']}: {error['message'].partition(chr(10))[0][:200]}"
+    told = judged(item, [(name, shown, reason)], "", "", line=error["line"])
+    return replace(told, message=message)
 
 
 @functools.cache
