@@ -31,15 +31,17 @@ __all__ = [*ITEMS, "caption"]
 
 
 def _public(item):
+    title, check = ITEMS[item]
+
     def run(learned, year=None, seed=0):
-        if not hasattr(learned, "__name__"):
+        name = getattr(learned, "__name__", None)
+        if not name:
             kind = type(learned).__name__
             raise TypeError(f"check.{item} takes a class or a function itself, not a {kind}")
-        name = learned.__name__
-        return ITEMS[item][1](Runner({name: learned}), name, year, seed)
+        return check(Runner({name: learned}), name, year, seed)
 
     run.__name__ = item
-    run.__doc__ = f"""The `Verdict` on a learner's {ITEMS[item][0]}.
+    run.__doc__ = f"""The `Verdict` on a learner's {title}.
 
     year: of its hand-out, where years differ; seed: of all inputs and weights. Raises TypeError
     for an instance in place of its class.

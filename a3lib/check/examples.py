@@ -23,9 +23,10 @@ def example(trial, number, names, right):
     for letter in sizes:
         linked = [other for other in sizes if spec.sizes[other] == spec.sizes[letter]]
         for size in range(spec.smallest.get(letter, 1), sizes[letter]):
-            less = shown({**sizes, **dict.fromkeys(linked, size)})
+            smaller = {**sizes, **dict.fromkeys(linked, size)}
+            less = shown(smaller)
             if less:
-                sizes, text = {**sizes, **dict.fromkeys(linked, size)}, less
+                sizes, text = smaller, less
                 break
     return text or ""
 

@@ -6,7 +6,6 @@ in a child process that cannot see the rest of the package. Nothing is judged he
 
 import contextlib
 import inspect
-import time
 import types
 
 import numpy as np
@@ -32,14 +31,13 @@ class Runner:
         """The operation's answer, a dictionary; {'error': ...} where the learner's code raised."""
         if "config" in {*arguments, *(arguments.get("values") or {})}:
             _bert()  # its import takes seconds that are not the learner's
-        prints, start = Sink(), time.monotonic()
+        prints = Sink()
         try:
             with contextlib.redirect_stdout(prints), names_supplied(self.objects), alarm(SECONDS):
                 answer = getattr(self, "do_" + operation)(**arguments)
         except Exception as error:
             answer = {"error": raised(error, self.objects)}
-        answer |= {"printed": prints.written, "seconds": time.monotonic() - start}
-        return answer
+        return answer | {"printed": prints.written}
 
     def do_describe(self, name):
         """What an object is and which names its parameters have."""
@@ -56,7 +54,7 @@ class Runner:
         modules = list(made.modules()) if isinstance(made, nn.Module) else []
         return {
             "handle": len(self.made) - 1,
-            "parameters": {n: plain(p) for n, p in _state(made)},
+            "parameters": plain(_state(made)),
             "loose": [n for n, v in vars(made).items() if n[0] != "_" and _is_loose(v)],
             "softmax": [one.dim for one in modules if isinstance(one, nn.Softmax)],
             "children": [n for n, _ in made.named_modules()] if modules else [],
@@ -66,7 +64,7 @@ class Runner:
 
     def do_set(self, handle, values):
         """Write parameters by name, in place."""
-        for name, parameter in _state(self.made[handle]):
+        for name, parameter in _state(self.made[handle]).items():
             parameter.data.copy_(values[name])
         return {}
 
@@ -89,7 +87,7 @@ class Runner:
             target = types.MethodType(next(kinds).forward, made)
         elif method:
             target = getattr(target, method)
-        return self._run(target, inputs, seed, dict(_state(made)), weigh)
+        return self._run(target, inputs, seed, _state(made), weigh)
 
     def do_apply(self, name, inputs=(), values=None):
         """Call a function with `inputs`, or with those of the named `values` that it takes."""
@@ -216,18 +214,16 @@ def _bert():
 
 
 def _parameters(target, required=False):
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     try:
         found = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
         return []
-    return [
-        p.name for p in found if p.kind in kinds and not (required and p.default is not p.empty)
-    ]
+    found = [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [p.name for p in found if not required or p.default is p.empty]
 
 
 def _state(made):
-    return list(made.named_parameters()) if isinstance(made, nn.Module) else []
+    return dict(made.named_parameters()) if isinstance(made, nn.Module) else {}
 
 
 def _is_loose(value):

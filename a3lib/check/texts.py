@@ -92,12 +92,9 @@ def _encodings(session, name, inputs):
 
 def _count(session, name, inputs):
     """A number from a function of any of H, V, D, K, told by the names of its parameters."""
-    names = (
-        "H hidden_size hidden hidden_dim h",
-        "V vocab_size vocab v",
-        "D embedding_size embed_size embed_dim input_size d",
-        "K seq_len num_states num_steps length S k",
-    )
+    names = ("H hidden_size hidden hidden_dim h", "V vocab_size vocab v")
+    names += ("D embedding_size embed_size embed_dim input_size d",)
+    names += ("K seq_len num_states num_steps length S k",)
     return session.ask("apply", name=name, values=_named(inputs[:4], names))
 
 
@@ -142,7 +139,7 @@ def check_parameter_counts(session, name, year=None, seed=0):
     The function's name tells the cell, else both are tried; without D it is H; two numbers are
     those of the LSTM and of the GRU.
     """
-    takes = [one.lower() for one in session.ask("describe", name=name).get("takes", [])]
+    takes = session.ask("describe", name=name).get("takes", [])
     told = [gates for cell, gates in {"lstm": 4, "gru": 3}.items() if cell in name.lower()]
     sizes = [[2, 7, 3, 5], [5, 29, 4, 11], [8, 13, 6, 3]]
     pair = len(_count(session, name, sizes[0]).get("outputs", [])) == 2
@@ -155,5 +152,4 @@ def check_parameter_counts(session, name, year=None, seed=0):
     for gates in [4, 3] if pair else told or [4, 3]:
         cases = tuple([H, V, H if len(takes) == 1 else D, K, gates] for H, V, D, K in sizes)
         verdicts.append(replace(COUNTS, cases=cases, ask=one_of)(session, name))
-    verdicts.sort(key=lambda one: (one.right, len(one.mistakes)), reverse=not pair)
-    return verdicts[0]
+    return sorted(verdicts, key=lambda one: (one.right, len(one.mistakes)), reverse=not pair)[0]
