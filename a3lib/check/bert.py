@@ -22,19 +22,17 @@ CONFIG = {  # a BERT of a few hundred weights, without dropout
 }
 
 
-def _cross_entropy(logits, labels, **how):
+def _loss(logits, labels, **how):
     return None if labels is None else F.cross_entropy(logits, labels, **how)
 
 
-def _returned(*both):
-    return [one for one in both if one is not None]
-
-
-CLASSIFIER = Bank(
-    "input_ids attention_mask labels",
-    written("sentence_classifier"),
-    {"F": F, "labels": None, "ce": _cross_entropy, "returned": _returned},
-)
+TOOLS = {
+    "F": F,
+    "labels": None,
+    "ce": _loss,
+    "returned": lambda *both: [v for v in both if v is not None],
+}
+CLASSIFIER = Bank("input_ids attention_mask labels", written("sentence_classifier"), TOOLS)
 
 
 def _inputs(sizes, generator):

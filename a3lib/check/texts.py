@@ -66,9 +66,9 @@ def _vectors(N, D):
 
 def _named(values, names):
     """Values by the first name of each, in order, then by all the names that people give them."""
-    lists = [one.split() for one in names]
-    first = {one[0]: value for one, value in zip(lists, values, strict=True)}
-    return first | {n: v for one, v in zip(lists, values, strict=True) for n in one}
+    pairs = [(one.split(), value) for one, value in zip(names, values, strict=True)]
+    first = {known[0]: value for known, value in pairs}
+    return first | {name: value for known, value in pairs for name in known}
 
 
 def _encodings(session, name, inputs):

@@ -59,12 +59,9 @@ SUPPLIED |= {"to_var": lambda tensor, cuda=False: tensor, "opts": _Options()}
 @contextlib.contextmanager
 def seeded(seed):
     """Random numbers from this seed; the notebook's own go on as if nothing was drawn."""
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed also prepares GPUs: slow
-    try:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed also prepares GPUs: slow
         yield
-    finally:
-        torch.set_rng_state(state)
 
 
 @contextlib.contextmanager

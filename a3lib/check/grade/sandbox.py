@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from multiprocessing import Pipe
@@ -36,7 +36,7 @@ class SubmissionEnded(RuntimeError):
     """The submission's process ended, was late, or answered with what is no data."""
 
 
-class Sandbox:
+class Sandbox(AbstractContextManager):
     """`ask` of `a3lib.check.runner`, for objects in a process that is not trusted (`child`).
 
     For a `with` statement; its host serves one item after another. `bert`: classes of transformers
@@ -46,9 +46,6 @@ class Sandbox:
 
     def __init__(self, bert=(), limits=LIMITS):
         self.bert, self.limits, self._host, self._link = bert, limits, None, None
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *error):
         if self._host:
