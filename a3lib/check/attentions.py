@@ -3,10 +3,6 @@
 In the banks scores and weights are (B, S, k), a column per query over the S keys.
 """
 
-import math
-
-import torch
-
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import ModuleCheck, normal
 from a3lib.check.properties import is_causal, softmax_axis
@@ -18,31 +14,8 @@ _FIXED = "Is a size fixed in the code?"
 _PROMISED = "Which shapes does the docstring promise to take?"
 
 
-def later(scores, diagonal=-1):
-    """True where the key stands after the query: below the diagonal of (keys, queries)."""
-    return torch.ones_like(scores, dtype=torch.bool).tril(diagonal)
-
-
-def hide(scores, which):
-    """Minus infinity where True; NaN for a query without any key, as code differs in that case."""
-    return scores.masked_fill(which, -math.inf).masked_fill(which.all(1, keepdim=True), math.nan)
-
-
-TOOLS = {
-    "torch": torch,
-    "sqrt": math.sqrt,
-    "later": later,
-    "earlier": lambda scores, diagonal=-1: later(scores.mT, diagonal).mT,
-    "hide": hide,
-    "fill": torch.masked_fill,
-    "T": lambda x: x.mT,
-    # what view gives in place of a transpose: memory as it lies, sizes exchanged
-    "view": lambda x: x.contiguous().view(x.mT.shape),
-    "as_3d": lambda queries: queries if queries.dim() == 3 else queries[:, None],
-    "same": lambda x: x,
-}
 ADDITIVE, SCALED_DOT, CAUSAL = (
-    Bank("queries keys values", written(f"{kind}_attention"), TOOLS)
+    Bank("queries keys values", written(f"{kind}_attention"))
     for kind in ("additive", "scaled_dot", "causal")
 )
 
@@ -62,7 +35,7 @@ def _equal(parameters, inputs):
 def _projections(w):
     """Q, K, V; `out` is an output projection, which only nn.MultiheadAttention has."""
     layers = {role.upper(): linear(w, role, "b" + role) for role in "qkv"}
-    return layers | {"out": linear(w, "o", "bo") if "o" in w else TOOLS["same"]}
+    return layers | {"out": linear(w, "o", "bo") if "o" in w else lambda x: x}
 
 
 def _network(w):

@@ -8,6 +8,7 @@ that people write, so that pairs include two mistakes in one of theirs.
 """
 
 import ast
+import math
 import re
 from itertools import combinations, product
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 FOLDER = Path(__file__).parent / "mistakes"
+LIBRARIES = {"torch": torch, "F": F, "np": np, "math": math, "re": re}  # for the formulas
 DO_NOT_FIT = (ArithmeticError, LookupError, NameError, RuntimeError, TypeError, ValueError)
 
 
@@ -48,7 +51,7 @@ class Formula(NamedTuple):
 class Bank:
     """The equations of one item and the known ways to miss them.
 
-    takes: names of the inputs; tools: functions that formulas use. Lines below '[step]' are
+    takes: names of the inputs; tools: what formulas use beside LIBRARIES. Lines below '[step]' are
     computed `steps` times, which is a variable of the lines above; `t` counts the times from 0.
     Those below '[end]' follow. Raises ValueError with the first line that cannot be read or has
     the name of another.
@@ -100,7 +103,8 @@ class Bank:
         they have in common is computed once.
         """
         chosen = {self.wrong[name].variables: self.wrong[name] for name in names}
-        environment = {**self.tools, **tools, **dict(zip(self.takes, inputs, strict=False))}
+        environment = {**LIBRARIES, **self.tools, **tools}
+        environment |= zip(self.takes, inputs, strict=False)
         known = {} if known is None else known
 
         def compute(section):

@@ -1,7 +1,6 @@
 """Checks of the sentence classifier on BERT, and of freezing."""
 
 import torch
-from torch.nn import functional as F
 
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import SQUEEZED, ModuleCheck
@@ -22,17 +21,8 @@ CONFIG = {  # a BERT of a few hundred weights, without dropout
 }
 
 
-def _loss(logits, labels, **how):
-    return None if labels is None else F.cross_entropy(logits, labels, **how)
-
-
-TOOLS = {
-    "F": F,
-    "labels": None,
-    "ce": _loss,
-    "returned": lambda *both: [v for v in both if v is not None],
-}
-CLASSIFIER = Bank("input_ids attention_mask labels", written("sentence_classifier"), TOOLS)
+TAKES = "input_ids attention_mask labels"
+CLASSIFIER = Bank(TAKES, written("sentence_classifier"), {"labels": None})
 
 
 def _inputs(sizes, generator):

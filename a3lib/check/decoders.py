@@ -4,7 +4,6 @@ The parts (embedding, attention, cell, MLP, output layer) are the learner's own 
 they are, since each has a check of its own.
 """
 
-import math
 import re
 
 import torch
@@ -12,7 +11,6 @@ import torch
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import SQUEEZED, ModuleCheck, normal
 
-TOOLS = {"torch": torch, "sqrt": math.sqrt, "cell_init": None}
 V = 7  # symbols of the checked decoders
 PARTS = {  # role -> what its name contains
     "embedding": r"^(?!pos)\w*emb",
@@ -27,12 +25,10 @@ IN_LAYERS = {
 }
 
 
-RNN_GRU = Bank("inputs annotations hidden_init", written("rnn_attention_decoder"), TOOLS)
-RNN_LSTM = Bank(
-    "inputs annotations hidden_init cell_init", written("rnn_attention_decoder_lstm"), TOOLS
-)
-DECODER = Bank("inputs annotations", written("transformer_decoder"), TOOLS)
-DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"), TOOLS)
+RNN_GRU = Bank("inputs annotations hidden_init", written("rnn_attention_decoder"))
+RNN_LSTM = Bank("inputs annotations hidden_init cell_init", written("rnn_attention_decoder_lstm"))
+DECODER = Bank("inputs annotations", written("transformer_decoder"))
+DECODER_ONLY = Bank("inputs", written("transformer_decoder_only"))
 
 
 def parts_of(children):

@@ -1,10 +1,7 @@
 """Checks of plain functions: Pig Latin, decoder-only tensors, fits, positions, counts."""
 
-import math
-import re
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from a3lib.check.bank import Bank, written
@@ -15,38 +12,13 @@ school scheme rhythm squeeze yttrium equal - a- -b well-known up-to-date cat--do
 SIZES = [11_000, 42_000, 93_000, 165_000, 368_000]  # of the models of an isoFLOP profile
 
 
-def moved(part, form, ending="ay"):
-    """The part with a beginning of this form moved to its end."""
-    first = re.match(form, part)[0]
-    return part[len(first) :] + first + ending
-
-
-def usual(part, ending="ay"):
-    """The rule for a part that begins with a consonant."""
-    return moved(part, "[^aeiouy]*qu|[^aeiouy]*", ending)
-
-
-def translated(parts, vowel, y, other, empty):
-    """Each part by what it begins with."""
-    rules = {**dict.fromkeys("aeiou", vowel), "y": y, "": empty}
-    return [rules.get(part[:1], other)(part) for part in parts]
-
-
-def first_alone(translated, parts, *rules):
-    """Only the first part translated."""
-    return translated(parts[:1], *rules, lambda part: "") + parts[1:]
-
-
-TOOLS = {"torch": torch, "np": np, "math": math, "same": lambda x: x}
-RULES = {"first": first_alone, "moved": moved, "translated": translated, "usual": usual}
-JOINING = {"cat": torch.cat, "full": torch.full_like}
-PIG_LATIN = Bank("word", written("pig_latin"), RULES)
-DECODER_TENSORS = Bank("src_EOP tgt_EOS start_token", written("decoder_only_tensors"), JOINING)
-OPTIMUM = Bank("x y", written("find_optimal_params"), TOOLS)
-LINE = Bank("x y", written("fit_linear_log"), TOOLS)
-POSITIONS = Bank("length H", written("positional_encoding"), TOOLS)
+PIG_LATIN = Bank("word", written("pig_latin"))
+DECODER_TENSORS = Bank("src_EOP tgt_EOS start_token", written("decoder_only_tensors"))
+OPTIMUM = Bank("x y", written("find_optimal_params"))
+LINE = Bank("x y", written("fit_linear_log"))
+POSITIONS = Bank("length H", written("positional_encoding"))
 PARAMETERS = Bank("H V D K gates", written("parameter_counts"))
-RANKING = Bank("caption pictures", written("rank_by_caption"), TOOLS)
+RANKING = Bank("caption pictures", written("rank_by_caption"))
 
 
 def _tokens(B, S, T):
