@@ -87,11 +87,10 @@ def _graded(item, found, lost, sandbox, year):
             verdict = check(sandbox, item.name, hand_out, seed)
             told |= {n: "; ".join(getattr(verdict, n)) for n in ("mistakes", "remarks")}
             told |= {"message": verdict.message, "example": verdict.counter_example}
-            told["points"] = item.points if verdict.right else 0.0
-            told["verdict"] = "wrong" if verdict.attempted else "not attempted"
-            if verdict.right:
-                told["verdict"] = "correct"
-            elif sandbox.where:
+            missed = "wrong" if verdict.attempted else "not attempted"
+            told["verdict"] = "correct" if verdict.right else missed
+            told["points"] = item.points * verdict.right
+            if sandbox.where and not verdict.right:
                 told["place"] = sandbox.where
     except SubmissionEnded as error:
         told |= {"verdict": "ended", "message": f"the submission was ended: {error}"}
