@@ -5,7 +5,7 @@ itself in a notebook. Modules: runner runs the learner's code; bank holds the se
 in mistakes the equations and what people write instead; the others the checks.
 """
 
-from a3lib.check import attentions, bert, cells, decoders, texts
+from a3lib.check import attentions, bert, cells, decoders, functions
 from a3lib.check.caption import check_caption as caption
 from a3lib.check.runner import Runner
 
@@ -17,15 +17,15 @@ ITEMS = {  # item -> (the hand-out's name, its check: (session, name, year, seed
     "causal_attention": ("CausalScaledDotAttention", attentions.CAUSAL_ATTENTION),
     "rnn_attention_decoder": ("RNNAttentionDecoder", decoders.check_rnn_attention_decoder),
     "transformer_decoder": ("TransformerDecoder", decoders.check_transformer_decoder),
-    "decoder_only_tensors": ("generate_tensors_for_training_decoder_nmt", texts.TENSORS),
-    "find_optimal_params": ("find_optimal_params", texts.BEST_SIZE),
-    "fit_linear_log": ("fit_linear_log", texts.POWER_LAW),
-    "positional_encoding": ("PositionalEncoding", texts.ENCODINGS),
+    "decoder_only_tensors": ("generate_tensors_for_training_decoder_nmt", functions.TENSORS),
+    "find_optimal_params": ("find_optimal_params", functions.BEST_SIZE),
+    "fit_linear_log": ("fit_linear_log", functions.POWER_LAW),
+    "positional_encoding": ("PositionalEncoding", functions.ENCODINGS),
     "sentence_classifier": ("BertForSentenceClassification", bert.SENTENCE_CLASSIFIER),
     "freezing": ("freeze", bert.check_freezing),
-    "rank_by_caption": ("rank_by_caption", texts.RANKS),
-    "pig_latin": ("pig_latin", texts.RULE),
-    "parameter_counts": ("parameter_count", texts.check_parameter_counts),
+    "rank_by_caption": ("rank_by_caption", functions.RANKS),
+    "pig_latin": ("pig_latin", functions.RULE),
+    "parameter_counts": ("parameter_count", functions.check_parameter_counts),
 }
 __all__ = [*ITEMS, "caption"]
 

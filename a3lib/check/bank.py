@@ -4,7 +4,8 @@ A bank is a text, in the folder `mistakes`: lines `variables = formula  # hint` 
 which they are computed and, indented below each, `name of a mistake | wrong formula`, followed by
 ` | remark` where the formula may be right as well. A submission is explained by the fewest wrong
 formulas, at most one per line, whose numbers equal its own; a line here may be a part of a line
-that people write, so that pairs include two mistakes in one of theirs.
+that people write, so that pairs include two mistakes in one of theirs. A line `? 3, [4]` is a case
+of a function: inputs on which it is tried, from small to large.
 """
 
 import ast
@@ -59,7 +60,8 @@ class Bank:
 
     def __init__(self, takes, text, tools=None):
         self.takes, self.tools = takes.split(), tools or {}
-        self.right, self.wrong, self.accepted = {}, {}, {}  # accepted: name -> remark
+        self.right, self.wrong, self.cases = {}, {}, []
+        self.accepted = {}  # name -> remark
         self._at = "", "", ""  # section, variables and hint of the line above
         for line in filter(None, map(str.rstrip, text.splitlines())):
             try:
@@ -73,6 +75,8 @@ class Bank:
         section, variables, hint = self._at
         if line.startswith("["):
             section = line.strip("[]")
+        elif line.startswith("? "):
+            self.cases.append(list(ast.literal_eval(f"({line[2:]},)")))
         elif line.startswith(" "):
             name, formula, *remark = line.strip().split(" | ")
             if name in self.wrong:

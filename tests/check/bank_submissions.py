@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from a3lib import check
-from a3lib.check import attentions, bert, cells, decoders, texts
+from a3lib.check import attentions, bert, cells, decoders, functions
 from a3lib.check.modules import ModuleCheck, doubled
 from a3lib.check.weights import cell_readings, network_readings, projection_readings
 
@@ -19,13 +19,13 @@ SPECS = {
     "transformer_decoder": decoders.FULL,
     "transformer_decoder, 2023": decoders.ALONE,
     "sentence_classifier": bert.SENTENCE_CLASSIFIER,
-    "decoder_only_tensors": texts.TENSORS,
-    "find_optimal_params": texts.BEST_SIZE,
-    "fit_linear_log": texts.POWER_LAW,
-    "positional_encoding": texts.ENCODINGS,
-    "pig_latin": texts.RULE,
-    "rank_by_caption": texts.RANKS,
-    "parameter_counts": texts.COUNTS,
+    "decoder_only_tensors": functions.TENSORS,
+    "find_optimal_params": functions.BEST_SIZE,
+    "fit_linear_log": functions.POWER_LAW,
+    "positional_encoding": functions.ENCODINGS,
+    "pig_latin": functions.RULE,
+    "rank_by_caption": functions.RANKS,
+    "parameter_counts": functions.COUNTS,
 }
 
 

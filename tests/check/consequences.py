@@ -16,7 +16,7 @@ from tqdm import tqdm
 from wrong_models import measured
 
 from a3lib import check
-from a3lib.check import attentions, bert, cells, decoders, texts
+from a3lib.check import attentions, bert, cells, decoders, functions
 from a3lib.common import written_by_rename
 
 RECORDS = Path(__file__).with_name("consequences.jsonl")
@@ -29,7 +29,7 @@ ITEMS = {  # item -> (as its verdict calls it, its bank)
     "causal_attention": ("causal attention", attentions.CAUSAL),
     "rnn_attention_decoder": ("RNN decoder with attention", decoders.RNN_GRU),
     "transformer_decoder": ("transformer decoder", decoders.DECODER),
-    "positional_encoding": ("positional encoding", texts.POSITIONS),
+    "positional_encoding": ("positional encoding", functions.POSITIONS),
     "sentence_classifier": ("sentence classifier", bert.CLASSIFIER),
 }
 SEEDS = (0, 1, 2)  # of the right formulas; a mistake is trained with the first

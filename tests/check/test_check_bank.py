@@ -9,7 +9,7 @@ import torch
 from bank_submissions import SPECS, accepted, pairs, verdict_on
 
 from a3lib import check
-from a3lib.check import texts
+from a3lib.check import functions
 from a3lib.check.bank import FOLDER, Bank, written
 from a3lib.check.runner import Runner
 
@@ -90,7 +90,7 @@ def test_a_line_that_a_lecturer_adds_is_a_mistake_with_a_name():
         "  all pictures but the best one | scores.argsort(descending=True)[1:]\n"
         "  the worst picture comes first",
     )
-    spec = replace(texts.RANKS, bank=Bank("caption pictures", text, {"torch": torch}))
+    spec = replace(functions.RANKS, bank=Bank("caption pictures", text, {"torch": torch}))
 
     def rank_by_caption(caption, pictures):
         return (pictures @ caption / pictures.norm(dim=1)).argsort(descending=True)[1:]

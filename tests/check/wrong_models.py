@@ -15,7 +15,7 @@ from torch import nn
 from a3lib.bert import arithmetic, fine_tuning
 from a3lib.bert.classifier import BertForSentenceClassification, from_encoder
 from a3lib.bert.heads import encode
-from a3lib.check import attentions, bert, cells, decoders, texts
+from a3lib.check import attentions, bert, cells, decoders, functions
 from a3lib.common import Diverged
 from a3lib.pretrained.encoders import load_encoder
 from a3lib.translation.attention import (
@@ -150,7 +150,7 @@ class PositionsByFormulas(nn.Module):
 
     def __init__(self, names, hidden_size):
         super().__init__()
-        table = run(texts.POSITIONS, names, (40, hidden_size), {})[0]
+        table = run(functions.POSITIONS, names, (40, hidden_size), {})[0]
         self.register_buffer("table", table.double())
 
     def forward(self, length):
