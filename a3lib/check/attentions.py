@@ -4,9 +4,9 @@ In the banks scores and weights are (B, S, k), a column per query over the S key
 """
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import ModuleCheck, normal
+from a3lib.check.modules import ModuleCheck
 from a3lib.check.properties import is_causal, softmax_axis
-from a3lib.check.weights import linear, network_readings, projection_readings
+from a3lib.check.weights import linear, network_readings, normal, projection_readings
 
 OTHER_LAYOUT_YEARS = (2019, 2020, 2023, 2024)  # their stubs invite weights (B, queries, keys)
 _ONE = "Is a dimension of size one removed (squeeze) or stretched (broadcasting)?"

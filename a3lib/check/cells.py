@@ -1,8 +1,8 @@
 """Checks of the recurrent cells."""
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import SQUEEZED, ModuleCheck, normal
-from a3lib.check.weights import cell_readings, linear
+from a3lib.check.modules import SQUEEZED, ModuleCheck
+from a3lib.check.weights import cell_readings, linear, normal
 
 REVERSED = "update gate reversed (PyTorch's z)"
 GRU = Bank("x h_prev", written("gru_cell"))

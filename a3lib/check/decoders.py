@@ -9,7 +9,8 @@ import re
 import torch
 
 from a3lib.check.bank import Bank, written
-from a3lib.check.modules import SQUEEZED, ModuleCheck, normal
+from a3lib.check.modules import SQUEEZED, ModuleCheck
+from a3lib.check.weights import normal
 
 V = 7  # symbols of the checked decoders
 PARTS = {  # role -> what its name contains

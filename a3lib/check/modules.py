@@ -9,7 +9,7 @@ from a3lib.check import properties
 from a3lib.check.bank import Bank, close
 from a3lib.check.examples import difference, example
 from a3lib.check.verdict import PRINTS, exception_verdict, is_empty, judged, not_attempted
-from a3lib.check.weights import draw, shared
+from a3lib.check.weights import doubled, draw, shared
 
 SQUEEZED = "Is a dimension of size one removed (squeeze)?"
 
@@ -134,21 +134,6 @@ class Trial:
             return None
         tools = self.tools(self.readings[number], parameters)
         return self.spec.bank.run(names, inputs or doubled(self.inputs), tools)
-
-
-def normal(*shapes):
-    """Inputs drawn for shapes such as 'BSH', letters of sizes; one of size 0 is no dimension."""
-
-    def inputs(sizes, generator):
-        counts = ([sizes[letter] for letter in shape if sizes[letter]] for shape in shapes)
-        return [torch.randn(count, generator=generator) for count in counts]
-
-    return inputs
-
-
-def doubled(inputs):
-    """Inputs in double precision; whole numbers stay."""
-    return [v.double() if v.is_floating_point() else v for v in inputs]
 
 
 def shown_sizes(sizes):

@@ -5,6 +5,8 @@ Each property takes a `Trial` and answers (name, example, hint), or None where i
 
 import torch
 
+from a3lib.check.weights import doubled
+
 
 def first_failing(trial):
     """The first property that fails where no formula of the bank gives the numbers."""
@@ -55,7 +57,7 @@ def keeps_inputs(trial):
 def fixed_dtype(trial):
     """A remark where it works in single precision only, else nothing."""
     trial.session.ask("convert", handle=trial.built["handle"], dtype="float64")
-    answer = trial.call([v.double() if v.is_floating_point() else v for v in trial.inputs])
+    answer = trial.call(doubled(trial.inputs))
     return ["It fails in double precision: is a dtype fixed in the code?"] * ("error" in answer)
 
 

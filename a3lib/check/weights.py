@@ -9,6 +9,7 @@ import re
 from itertools import permutations, product
 
 import torch
+from torch.nn.utils import parameters_to_vector
 
 
 class Reading(dict):
@@ -21,17 +22,13 @@ class Reading(dict):
 
     def weights(self, parameters):
         """Role -> values in double precision."""
-        numbers = _in_a_row(parameters).double()
+        numbers = parameters_to_vector(parameters.values()).double()
         return {role: numbers[places] for role, places in self.items()}
 
 
 def linear(weights, matrix, bias):
     """A layer with the weights of these roles; one without matrix raises KeyError when called."""
     return lambda x: x @ weights[matrix].T + weights.get(bias, 0)
-
-
-def _in_a_row(parameters):
-    return torch.cat([one.flatten() for one in parameters.values()])
 
 
 def _places(parameters):
@@ -195,6 +192,21 @@ def draw(parameters, seed, scale=0.6):
     return {n: torch.randn(v.shape, generator=generator) * scale for n, v in parameters.items()}
 
 
+def normal(*shapes):
+    """Inputs drawn for shapes such as 'BSH', letters of sizes; one of size 0 is no dimension."""
+
+    def inputs(sizes, generator):
+        counts = ([sizes[letter] for letter in shape if sizes[letter]] for shape in shapes)
+        return [torch.randn(count, generator=generator) for count in counts]
+
+    return inputs
+
+
+def doubled(inputs):
+    """Inputs in double precision; whole numbers stay."""
+    return [v.double() if v.is_floating_point() else v for v in inputs]
+
+
 def shared(parameters, readings):
     """(parameters, a reading) with equal matrices wherever shapes are equal, and without biases.
 
@@ -202,7 +214,7 @@ def shared(parameters, readings):
     it is known which gate is which.
     """
     groups = {frozenset(map(id, one.values())): one for one in readings}
-    numbers = _in_a_row(parameters)
+    numbers = parameters_to_vector(parameters.values())
     for reading in groups.values():
         values, first = torch.zeros_like(numbers), {}
         for places in reading.values():
