@@ -12,8 +12,6 @@ OTHER_LAYOUT_YEARS = (2019, 2020, 2023, 2024)  # their stubs invite weights (B, 
 _ONE = "Is a dimension of size one removed (squeeze) or stretched (broadcasting)?"
 _FIXED = "Is a size fixed in the code?"
 _PROMISED = "Which shapes does the docstring promise to take?"
-
-
 ADDITIVE, SCALED_DOT, CAUSAL = (
     Bank("queries keys values", written(f"{kind}_attention"))
     for kind in ("additive", "scaled_dot", "causal")
