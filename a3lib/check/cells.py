@@ -22,9 +22,10 @@ def _zero_states(parameters, inputs):
 
 def _without_bias(reading, gates):
     """(name, example, hint) where a gate has no bias, or is one number."""
-    narrow = [str(one.name) for one in reading.values() if one.rows[1] - one.rows[0] == 1]
+    narrow = [f"W{role}" for role, one in reading.items() if role[0] in "xh" and len(one) == 1]
     if narrow:
-        return "a gate of width one, not of H", ", ".join(narrow), "How many units does it weigh?"
+        named = ", ".join(narrow).replace("x", "i")
+        return "a gate of width one, not of H", named, "How many units does it weigh?"
     biased = {role[1:] for role in reading if role[0] in "pq"}
     name = "a gate without bias" if biased else "no bias in any gate"
     hint = "Which terms has each gate, beside those with x and h?"

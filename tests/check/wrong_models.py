@@ -151,7 +151,7 @@ class PositionsByFormulas(nn.Module):
     def __init__(self, names, hidden_size):
         super().__init__()
         table = run(functions.POSITIONS, names, (40, hidden_size), {})[0]
-        self.register_buffer("table", table.double())
+        self.register_buffer("table", table.double().nan_to_num())
 
     def forward(self, length):
         """Vectors of the first places (length, H)."""
