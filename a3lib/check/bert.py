@@ -80,6 +80,14 @@ def _one_bert(trial):
     return "a second BERT inside, which no pretrained weights reach", ", ".join(found), hint
 
 
+def _bare(reading):
+    """Without labels a tuple is returned, too: its reader takes element 0."""
+    trial = reading.trial.again({"labels": 0}, 1)
+    told = "without labels the bare logits are returned, not a tuple"
+    hint = "What is outputs[0] then: the logits, or their first row?"
+    return None if trial.error or not trial.answer.get("bare") else (told, "", hint)
+
+
 SENTENCE_CLASSIFIER = ModuleCheck(
     item="sentence classifier",
     bank=CLASSIFIER,
@@ -95,6 +103,7 @@ SENTENCE_CLASSIFIER = ModuleCheck(
     arranged=lambda inputs, takes: dict(zip(CLASSIFIER.takes, inputs, strict=False)),
     differentiable=False,
     properties=(_one_bert, _classes),
+    lacks=_bare,
     smallest={"H": 8, "labels": 1, "S": 5},
     accepted=lambda year, built: CLASSIFIER.accepted,
 )

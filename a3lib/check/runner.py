@@ -128,7 +128,7 @@ class Runner:
         outputs = list(output) if isinstance(output, (tuple, list)) else [output]
         pairs = enumerate(zip(passed, before, strict=False))
         changed = [n for n, (v, old) in pairs if isinstance(v, torch.Tensor) and not v.equal(old)]
-        answer = {"outputs": plain(outputs), "changed": changed}
+        answer = {"outputs": plain(outputs), "changed": changed, "bare": torch.is_tensor(output)}
         if weigh is not None:
             for parameter in parameters.values():
                 parameter.grad = None
