@@ -110,6 +110,6 @@ CAUSAL_ATTENTION = _attention(
         "other sizes": ({"B": 3, "S": 6, "K": 6, "H": 4}, _FIXED),
         "40 places": ({"B": 1, "S": 40, "K": 40, "H": 1}, _FIXED),
     },
-    properties=(is_causal, softmax_axis),
+    properties=(softmax_axis, is_causal),
     smallest={"S": 2, "K": 2},
 )

@@ -63,6 +63,7 @@ class ModuleCheck:
             or self.lacks(trial.readings[number])
             or _gradients(trial, names, number, bool(problems))
             or _hidden(trial, names, number)
+            or properties.finite_when_large(trial, names, number)
         )
         remarks += known + (properties.fixed_dtype(trial) if self.differentiable else [])
         return self.verdict(problems + [unseen] * bool(unseen), remarks, example=shown)

@@ -3,6 +3,8 @@
 Each property takes a `Trial` and answers (name, example, hint), or None where it holds.
 """
 
+import re
+
 import torch
 
 from a3lib.check.weights import doubled
@@ -18,6 +20,9 @@ def first_failing(trial):
     if not trial.readings:
         name = "its layers are not those of the hand-out: its numbers cannot be compared"
         hint = f"Its parameters: {', '.join(trial.parameters)}. Ask someone to look at it."
+    norms = [n for n in trial.built["children"] if re.search(r"norm|(^|[._])ln", n)]
+    if norms:
+        name, hint = "a layer norm, which the equations do not have", f"What is {norms[0]} for?"
     rest = (name, f"at {trial.sizes}", hint)
     return next(_behaviour(trial), rest)
 
@@ -54,6 +59,18 @@ def keeps_inputs(trial):
     return f"the input {changed[0]} is changed in place", shown, hint
 
 
+def finite_when_large(trial, names=(), number=0):
+    """Equal places, inputs 10000 times as large: no NaN or infinity but where formulas have one."""
+    large = [1e4 * (v[:, :1].expand_as(v) if v.dim() == 3 else v) for v in trial.inputs]
+    expected = trial.expected(names, number, inputs=[v.double() for v in large])
+    found = trial.call(large).get("outputs", [])
+    for name, value, mine in zip(trial.spec.returns, found, expected or found, strict=False):
+        if not value.isfinite().all() and (mine is value or mine.isfinite().all()):
+            shown = f"with inputs 10000 times as large the {name} holds NaN or infinity"
+            return "not finite at large inputs", shown, "Is exp taken without a softmax's care?"
+    return None
+
+
 def fixed_dtype(trial):
     """A remark where it works in single precision only, else nothing."""
     trial.session.ask("convert", handle=trial.built["handle"], dtype="float64")
@@ -64,13 +81,30 @@ def fixed_dtype(trial):
 def softmax_axis(trial):
     """Attention weights are distributions over the keys: dimension 1 of (B, S, k)."""
     weights = trial.outputs[1].float()
+    if weights.isnan().any() or weights.min() < -1e6:
+        nan = "NaN from infinities in the mask (0 * inf, inf - inf, or no key left)"
+        late = "minus infinity among the weights: masked after the softmax"
+        return nan if weights.isnan().any() else late, "", "Print the scores before the softmax."
     sums = [torch.allclose(weights.sum(n), torch.ones(()), atol=1e-4) for n in range(weights.dim())]
     if weights.dim() != 3 or sums[1]:
-        return None
+        return scores_off_by_a_factor(trial, weights)
     column = [round(v, 2) for v in weights[0, :, 0].tolist()]
     shown = f"weights of the first query over the keys: {column}"
     over = "the batch" if sums[0] else "the queries" if sums[2] else "no dimension"
     return f"weights add up to one over {over}", shown, "Among what is attention distributed?"
+
+
+def scores_off_by_a_factor(trial, weights):
+    """Logarithms of the weights, from that of the first key on, as they should be but for scale."""
+    expected = trial.expected((), 0)
+    if not expected:
+        return None
+    logs = [one.double().clamp_min(1e-12).log() for one in (expected[1], weights)]
+    mine, yours = ((one - one[:, :1]) * (expected[1] > 1e-9) for one in logs)
+    factor = (mine * yours).sum() / mine.square().sum()
+    same = abs(factor - 1) < 1e-3 or not torch.allclose(factor * mine, yours, atol=1e-3)
+    name = f"scores are {factor:.3g} times what they should be"
+    return None if same else (name, "", "What are they divided by?")
 
 
 def is_causal(trial):
@@ -124,10 +158,7 @@ def _behaviour(trial):
     if not _same(*([one[:1] for one in many if one.dim()] for many in (trial.outputs, new))):
         shown = "changing the second element of the batch changes the output of the first"
         yield "elements of a batch are mixed", shown, "Which operation runs over dimension 0?"
-    for name, value in zip(trial.spec.returns, outputs(lambda n, v: v * 200), strict=False):
-        if not value.isfinite().all():
-            shown = f"with inputs 200 times as large the {name} holds NaN or infinity"
-            yield "not finite at large inputs", shown, "Is exp taken without a softmax's care?"
+    yield from filter(None, [finite_when_large(trial)])
 
 
 def _same(old, new):
