@@ -173,6 +173,10 @@ def _possible(trial, accepted):
 def _gradients(trial, names, number, wrong):
     """(name, example, hint) if a gradient is not that of the equations, or reaches a part not."""
     weigh = trial.weigh()
+    if not trial.spec.differentiable:  # the loss, or the last step, must reach all by itself
+        weigh[:-1] = [0 * one for one in weigh[:-1]]
+        if weigh[-1].dim() == 3:
+            weigh[-1][:, :-1] = 0
     answer = trial.call(trial.inputs, weigh=weigh)
     if "error" in answer:
         told = exception_verdict(trial.spec.item, answer["error"])
@@ -180,10 +184,11 @@ def _gradients(trial, names, number, wrong):
     takes, hint = trial.spec.bank.takes, "Is a tensor taken out of the graph (detach, no_grad)?"
     found = answer["gradients"] | dict(zip(takes, answer["input_gradients"], strict=False))
     if not trial.spec.differentiable:
-        for part in () if wrong else (*trial.readings[number].owners, *takes):
-            own = [gradient for name, gradient in found.items() if name.split(".")[0] == part]
-            if own and all(gradient is None for gradient in own):
-                return f"no gradient for {part}", f"all gradients of {part} are None", hint
+        for name in () if wrong else (*trial.readings[number].owners, *takes):
+            own = [v for m, v in found.items() if m.split(".")[0] == name]
+            reached = any(v is False or (v is not None and v.any()) for v in own)
+            if own and not reached:
+                return f"no gradient for {name}", "from the loss, or the last step's logits", hint
         return None
     inputs = [v.requires_grad_() for v in doubled(trial.inputs)]
     leaves = {n: v.double().requires_grad_() for n, v in trial.parameters.items()}
