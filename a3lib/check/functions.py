@@ -24,6 +24,7 @@ class FunctionCheck:
     ask: Callable = lambda session, name, inputs: session.ask("apply", name=name, inputs=inputs)
     cases: tuple = ()  # inputs, from small to large, beside those of the bank
     most: int = 2  # mistakes at once that are looked for
+    single: bool = False  # whether a tensor in double precision is a mistake
 
     @property
     def accepted(self):
@@ -45,6 +46,9 @@ class FunctionCheck:
         names, _ = bank.explain(tried, bank.sets(self.accepted, self.most)) or (frozenset(), 0)
         problems, remarks = bank.told(names, self.accepted)
         remarks += [PRINTS] * any(answer["printed"] for _, answer in asked)
+        if self.single and "torch.float64" in [str(getattr(o, "dtype", "")) for o in cases[-1][1]]:
+            hint = "Which dtype has its sum with embeddings?"
+            problems.append(("in double precision (float64), not in single", "", hint))
         right, example, line = names - {name for name, _, _ in problems}, "", None
         wrong = next(((i, o) for i, o in cases if not close(bank.run(right, i, {}), o)), None)
         if wrong:
@@ -143,7 +147,7 @@ TENSORS = FunctionCheck(
 )
 BEST_SIZE = FunctionCheck("find_optimal_params", OPTIMUM, ("coefficients", "optimal size"))
 POWER_LAW = FunctionCheck("fit_linear_log", LINE, ("slope", "intercept"))
-ENCODINGS = FunctionCheck("positional encoding", POSITIONS, ("encodings",), _encodings)
+ENCODINGS = FunctionCheck("positional encoding", POSITIONS, ("encodings",), _encodings, single=True)
 COUNTS = FunctionCheck("number of parameters", PARAMETERS, ("number",), _count)
 FEW_AND_MORE = (_vectors(1, 2), _vectors(3, 2), _vectors(5, 3), _vectors(9, 4), _vectors(12, 6))
 RANKS = FunctionCheck("ranking by a caption", RANKING, ("places",), _places, FEW_AND_MORE)
