@@ -131,11 +131,12 @@ class DecoderByFormulas(TransformerDecoder):
 
     def forward(self, prefix, memory):
         """As `TransformerDecoder.forward`."""
-        blocks = self.blocks
+        blocks, seen = self.blocks, "no causal mask in the self-attention" in self.names
+        own = (ScaledDotAttention if seen else CausalScaledDotAttention).forward
         tools = {
             "embedding": self.embedding,
             "out": self.out,
-            "own": lambda layer, *inputs: blocks[layer].attention(*inputs, None)[0],
+            "own": lambda layer, *inputs: own(blocks[layer].attention, *inputs, None)[0],
             "cross": lambda layer, *inputs: blocks[layer].cross(*inputs, None)[0],
             "mlp": lambda layer, x: blocks[layer].mlp(x),
             "positions": self.positions,
