@@ -1,5 +1,7 @@
 """Checks of the recurrent cells."""
 
+import torch
+
 from a3lib.check.bank import Bank, written
 from a3lib.check.modules import SQUEEZED, ModuleCheck
 from a3lib.check.weights import cell_readings, linear, normal
@@ -10,9 +12,15 @@ LSTM = Bank("x h_prev c_prev", written("lstm_cell"))
 
 
 def _layers(weights):
-    """Wiz(x) and so on; a layer that is missing raises KeyError when it is called."""
-    inputs = {f"Wi{gate}": linear(weights, "x" + gate, "p" + gate) for gate in "zrhifgo"}
-    return inputs | {f"Wh{gate}": linear(weights, "h" + gate, "q" + gate) for gate in "zrhifgo"}
+    """Wiz(x) and so on; a missing layer raises KeyError when called, a reset gate's is one."""
+
+    def layer(side, bias, gate):
+        if gate == "r" and not {"xr", "hr"} & {*weights}:
+            return lambda v: v.new_full((1,), torch.inf)
+        return linear(weights, side + gate, bias + gate)
+
+    inputs = {f"Wi{gate}": layer("x", "p", gate) for gate in "zrhifgo"}
+    return inputs | {f"Wh{gate}": layer("h", "q", gate) for gate in "zrhifgo"}
 
 
 def _zero_states(parameters, inputs):
@@ -21,7 +29,9 @@ def _zero_states(parameters, inputs):
 
 
 def _without_bias(reading, gates):
-    """(name, example, hint) where a gate has no bias, or is one number."""
+    """(name, example, hint) where a gate is missing, has no bias, or is one number."""
+    if "r" in gates and not {"xr", "hr"} & {*reading}:
+        return "there is no reset gate", "", "How many gates do the equations have?"
     narrow = [f"W{role}" for role, one in reading.items() if role[0] in "xh" and len(one) == 1]
     if narrow:
         named = ", ".join(narrow).replace("x", "i")
@@ -32,6 +42,16 @@ def _without_bias(reading, gates):
     return None if biased >= set(gates) else (name, "", hint)
 
 
+def _bent(trial):
+    """The new cell of an LSTM is linear in the old one, which no gate sees."""
+    x, h, *cell = trial.inputs
+    new = [trial.call([x, h, *(one + n for one in cell)]).get("outputs", [x])[-1] for n in range(3)]
+    if not cell or torch.allclose(new[0] + new[2], 2 * new[1], atol=1e-3, equal_nan=True):
+        return None
+    name = "the new cell is not linear in the old one: do gates see it (peepholes)?"
+    return name, "", "What does each gate read in the equations?"
+
+
 def _cell(item, bank, gates, returns, **more):
     return ModuleCheck(
         item=item,
@@ -40,7 +60,11 @@ def _cell(item, bank, gates, returns, **more):
         values=lambda sizes: {"input_size": sizes["D"], "hidden_size": sizes["H"]},
         inputs=normal("BD", *["BH"] * len(returns)),
         returns=returns,
-        read=lambda trial: cell_readings(trial.built["parameters"], trial.sizes, gates),
+        read=lambda trial: (
+            cell_readings(trial.built["parameters"], trial.sizes, gates)
+            or cell_readings(trial.built["parameters"], trial.sizes, gates.replace("r", ""))
+        ),
+        properties=(_bent,),
         tools=_layers,
         lacks=lambda reading: _without_bias(reading, gates),
         hidden={
