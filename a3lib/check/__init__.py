@@ -21,7 +21,7 @@ ITEMS = {  # item -> (the hand-out's name, its check: (session, name, year, seed
     "find_optimal_params": ("find_optimal_params", functions.BEST_SIZE),
     "fit_linear_log": ("fit_linear_log", functions.POWER_LAW),
     "positional_encoding": ("PositionalEncoding", functions.ENCODINGS),
-    "sentence_classifier": ("BertForSentenceClassification", bert.SENTENCE_CLASSIFIER),
+    "sentence_classifier": ("BertForSentenceClassification", bert.check_sentence_classifier),
     "freezing": ("freeze", bert.check_freezing),
     "rank_by_caption": ("rank_by_caption", functions.RANKS),
     "pig_latin": ("pig_latin", functions.RULE),

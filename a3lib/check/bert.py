@@ -1,5 +1,7 @@
 """Checks of the sentence classifier on BERT, and of freezing."""
 
+from dataclasses import replace
+
 import torch
 
 from a3lib.check.bank import Bank, written
@@ -81,10 +83,12 @@ def _one_bert(trial):
 
 
 def _bare(reading):
-    """Without labels a tuple is returned, too: its reader takes element 0."""
+    """Without labels a tuple is returned, too: its reader takes element 0, the logits."""
     trial = reading.trial.again({"labels": 0}, 1)
     told = "without labels the bare logits are returned, not a tuple"
     hint = "What is outputs[0] then: the logits, or their first row?"
+    if any(torch.is_tensor(one) and not one.is_floating_point() for one in trial.outputs):
+        return "without labels classes are returned, not logits", "", "Who reads outputs[0] then?"
     return None if trial.error or not trial.answer.get("bare") else (told, "", hint)
 
 
@@ -92,7 +96,7 @@ SENTENCE_CLASSIFIER = ModuleCheck(
     item="sentence classifier",
     bank=CLASSIFIER,
     sizes={"B": 4, "S": 5, "H": 8, "labels": 1},
-    values=lambda sizes: {"config": CONFIG},
+    values=lambda sizes: {"config": {**CONFIG, "hidden_size": sizes["H"]}},
     inputs=_inputs,
     returns=("logits", "loss"),
     read=_read,
@@ -108,6 +112,18 @@ SENTENCE_CLASSIFIER = ModuleCheck(
     accepted=lambda year, built: CLASSIFIER.accepted,
 )
 
+
+def check_sentence_classifier(session, name, year=None, seed=0):
+    """`Verdict` on a class with a small BERT, or with one of 768 features where it needs that."""
+    spec, wide = SENTENCE_CLASSIFIER, {"H": 768}
+    told = spec(session, name, year, seed)
+    if "768" in told.message:
+        spec = replace(spec, sizes=spec.sizes | wide, smallest=spec.smallest | wide)
+        told = spec(session, name, year, seed)
+        told = replace(told, remarks=(*told.remarks, "768 is fixed: why not config.hidden_size?"))
+    return told
+
+
 GROUPS = ("embeddings", "encoder", "pooler", "classifier")
 _HINT = "Print name and requires_grad of every parameter after your function has run."
 
@@ -115,7 +131,8 @@ _HINT = "Print name and requires_grad of every parameter after your function has
 def check_freezing(session, name, year=None, seed=0):
     """`Verdict` on a function that leaves only the parameters of `classifier` trainable."""
     answer = session.ask("freeze", name=name, config=CONFIG, nested=False)
-    if answer.get("error", {}).get("type") == "AttributeError":  # model.bert.parameters()
+    missing = answer.get("error", {}).get("type") == "AttributeError"  # model.bert.parameters()
+    if missing and year not in (2022, 2023):  # their class is itself a BertModel
         answer = session.ask("freeze", name=name, config=CONFIG, nested=True)
     if "error" in answer:
         return exception_verdict("freezing", answer["error"])
