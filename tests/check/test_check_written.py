@@ -11,11 +11,16 @@ from rewrites import (
     Additive,
     Blocks,
     Decoder,
+    EightLayers,
     FusedLSTM,
+    HandoutLoop,
     OneBias,
     Projections,
     ScaledDot,
     SixLayers,
+    by_name,
+    classifiers,
+    inner_model,
 )
 
 from a3lib import check
@@ -281,7 +286,7 @@ def test_functions():
         return 3 * H * (H + D)
 
     assert check.parameter_counts(lstm_parameters).mistakes == (
-        "the number of gates of the other cell",
+        "one block too few: the candidate's, or a GRU's count",
     )
 
 
@@ -326,6 +331,94 @@ def test_a_cell_whose_layers_have_no_bias():
 
     assert check.gru_cell(without("z", "r", "h")).mistakes == ("no bias in any gate",)
     assert check.gru_cell(without("r")).mistakes == ("a gate without bias",)
+
+
+class TwoLayers(torch.nn.Module):
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.update = torch.nn.Linear(input_size + hidden_size, hidden_size)
+        self.candidate = torch.nn.Linear(input_size + hidden_size, hidden_size)
+
+    def forward(self, x, h_prev):
+        both = torch.cat([x, h_prev], 1)
+        return torch.lerp(h_prev, self.candidate(both).tanh(), self.update(both).sigmoid())
+
+
+class WithoutState(TwoLayers):
+    def forward(self, x, h_prev):
+        z = self.update(torch.cat([x, h_prev], 1)).sigmoid()
+        return z * self.candidate(torch.cat([x, h_prev], 1)).tanh()
+
+
+def test_a_gru_without_a_reset_gate():
+    assert check.gru_cell(TwoLayers).mistakes == ("there is no reset gate",)
+    told = check.gru_cell(WithoutState).mistakes
+    assert told == ("old state dropped", "there is no reset gate")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_peepholes(whole):
+    class Learners(EightLayers):
+        def __init__(self, input_size, hidden_size):
+            super().__init__(input_size, hidden_size)
+            self.peep = torch.nn.Linear(hidden_size, hidden_size, bias=False)
+            self.weight = torch.nn.Parameter(torch.ones(hidden_size))
+
+        def forward(self, x, h_prev, c_prev):
+            seen = self.peep(c_prev) if whole else self.weight * c_prev
+            i = (self.Wii(x) + self.Whi(h_prev) + seen).sigmoid()
+            f, o = (
+                (getattr(self, f"Wi{g}")(x) + getattr(self, f"Wh{g}")(h_prev)).sigmoid()
+                for g in "fo"
+            )
+            c = f * c_prev + i * (self.Wig(x) + self.Whg(h_prev)).tanh()
+            return o * c.tanh(), c
+
+    assert "peepholes" in check.lstm_cell(Learners).mistakes[0]
+
+
+def test_a_decoder_whose_self_attention_sees_later_places():
+    def build(self, vocab_size, hidden_size, num_layers):
+        Blocks.__init__(self, vocab_size, hidden_size, num_layers)
+        for layer in range(num_layers):
+            self.self_attentions[layer] = ScaledDot(hidden_size)
+
+    told = check.transformer_decoder(type("Learners", (HandoutLoop,), {"__init__": build})).mistakes
+    assert told == ("no causal mask in the self-attention",)
+
+
+def test_the_model_that_is_frozen_is_a_bert_in_2022():
+    assert check.freezing(inner_model, year=2021).right
+    assert "has no attribute 'bert'" in check.freezing(inner_model, year=2022).message
+    assert check.freezing(by_name, year=2022).right
+
+
+def test_a_table_in_double_precision():
+    def encodings(length, H):
+        angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, H, 2) / H).double()
+        return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
+
+    assert "float64" in check.positional_encoding(encodings).mistakes[0]
+    assert check.positional_encoding(lambda length, H: encodings(length, H).float()).right
+
+
+def test_classifiers_that_answer_classes_or_fix_the_width():
+    base = classifiers()[0]
+
+    def forward(self, labels=None, **kwargs):
+        outputs = base.forward(self, labels=labels, **kwargs)
+        return outputs if labels is not None else (outputs[0].argmax(1),)
+
+    def build(self, config):
+        base.__init__(self, config)
+        self.classifier = torch.nn.Linear(768, 3)
+
+    told = check.sentence_classifier(type("Learners", (base,), {"forward": forward}))
+    assert told.mistakes == ("without labels classes are returned, not logits",)
+    wide = check.sentence_classifier(type("Learners", (base,), {"__init__": build}))
+    assert wide.right and "768" in wide.remarks[0]
+    read = {"__init__": build, "forward": lambda self, **inputs: forward(self, **inputs)}
+    assert check.sentence_classifier(type("Learners", (base,), read)).mistakes == told.mistakes
 
 
 def test_a_mask_of_a_fixed_size():
