@@ -87,7 +87,7 @@ def _bare(reading):
     trial = reading.trial.again({"labels": 0}, 1)
     told = "without labels the bare logits are returned, not a tuple"
     hint = "What is outputs[0] then: the logits, or their first row?"
-    if any(torch.is_tensor(one) and not one.is_floating_point() for one in trial.outputs):
+    if any(torch.is_tensor(one) and not one.is_floating_point() for one in trial.outputs[:1]):
         return "without labels classes are returned, not logits", "", "Who reads outputs[0] then?"
     return None if trial.error or not trial.answer.get("bare") else (told, "", hint)
 
