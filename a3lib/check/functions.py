@@ -47,8 +47,7 @@ class FunctionCheck:
         problems, remarks = bank.told(names, self.accepted)
         remarks += [PRINTS] * any(answer["printed"] for _, answer in asked)
         if self.single and "torch.float64" in [str(getattr(o, "dtype", "")) for o in cases[-1][1]]:
-            hint = "Which dtype has its sum with embeddings?"
-            problems.append(("in double precision (float64), not in single", "", hint))
+            problems.append(("in double precision (float64)", "", "Which dtype has a sum with it?"))
         right, example, line = names - {name for name, _, _ in problems}, "", None
         wrong = next(((i, o) for i, o in cases if not close(bank.run(right, i, {}), o)), None)
         if wrong:
