@@ -48,8 +48,7 @@ def _bent(trial):
     new = [trial.call([x, h, *(c + n for c in cell)]).get("outputs", [h])[:2][-1] for n in range(3)]
     if not cell or torch.allclose(new[0] + new[2], 2 * new[1], atol=1e-3, equal_nan=True):
         return None
-    name = "the new cell is not linear in the old one: do gates see it (peepholes)?"
-    return name, "", "What does each gate read in the equations?"
+    return "peepholes: the new cell is not linear in the old one", "", "What does each gate read?"
 
 
 def _cell(item, bank, gates, returns, **more):
