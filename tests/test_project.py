@@ -78,7 +78,8 @@ def test_modules_are_small():
 
 def test_the_wings_are_small():
     assert lines_of(*CORE) <= 3000
-    assert lines_of("lab") <= 2850
+    assert lines_of("lab") <= 3400  # planned: 2,800, before drawings and pretrained towers came
+    assert lines_of("check") <= 3050  # planned: 2,500
     assert lines_of("page") <= 900
 
 
