@@ -10,73 +10,56 @@ from PIL import Image
 
 from a3lib.page.packing import address
 
-ANSWER = re.compile(r"\*\*(?!Time)")  # a text cell that begins so sums up a section
+PARTS = re.compile(r"^(#+ .+)|^(\*\*(?!Time)(?:.|\n(?!#))+)", re.M)  # headings; what begins bold
 WIDEST = 1400  # pixels of a figure
 
 
 def section(path):
-    """A notebook's title, and its `<section>`: per heading the answer and the figures."""
-    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
-    parts, heading, title = [], "", path.stem
-    for cell in cells:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            if found := re.match(r"# (.+)", source):
-                title = found[1]
-            for text in re.split(r"\n(?=## )", source):
-                if found := re.match(r"##+ (.+)\n?", text):
-                    heading = f"<h3>{inline(found[1])}</h3>"
-                elif ANSWER.match(text):
-                    parts.append(heading + blocks(text))
-                    heading = ""
-        for output in cell.get("outputs", ()):
-            if shown := figure(output):
-                parts.append(heading + shown)
-                heading = ""
-    name = path.stem
-    inside = f'<h2 id="{name}-title">{inline(title)}</h2>{"".join(parts)}'
-    return title, (
-        f'<section id="{name}" aria-labelledby="{name}-title"><article>{inside}</article></section>'
-    )
+    """A notebook's title, and its `<section>`: per heading the answers and the figures."""
+    title, parts = "", []
+    for cell in json.loads(path.read_text(encoding="utf8"))["cells"]:
+        found = PARTS.findall("".join(cell["source"])) if cell["cell_type"] == "markdown" else ()
+        for heading, answer in found:
+            title = title or heading.lstrip("# ")
+            if heading and parts and parts[-1].startswith("<h3>"):
+                parts.pop()  # nothing to show came after it
+            parts.append(f"<h3>{inline(heading.lstrip('# '))}</h3>" if heading else blocks(answer))
+        parts += map(figure, cell.get("outputs", ()))
+        parts = [part for part in parts if part]
+    name, kept = html.escape(path.stem), parts[: -1 if parts[-1].startswith("<h3>") else None]
+    inside = f'<h2 id="{name}-title">{inline(title)}</h2>{"".join(kept)}'
+    return title, f'<section id="{name}" aria-labelledby="{name}-title">{inside}</section>'
 
 
 def figure(output):
     """A picture among outputs as `<figure>` with its text alternative as caption, or ''."""
-    data = output.get("data", {})
-    for kind in ("image/png", "image/jpeg"):
-        if kind in data:
-            image = Image.open(io.BytesIO(base64.b64decode("".join(data[kind])))).convert("RGB")
-            image.thumbnail((WIDEST, 4 * WIDEST))
-            told = html.escape(output.get("metadata", {}).get(kind, {}).get("alt", "a figure"))
-            size = f'width="{image.width}" height="{image.height}" loading="lazy"'
-            source = address(image, quality=80, method=4)
-            return (
-                f'<figure><img alt="{told}" {size} src="{source}">'
-                f"<figcaption>{told}</figcaption></figure>"
-            )
-    return ""
+    kind = next((kind for kind in output.get("data", ()) if re.match("image/(png|jpeg)", kind)), 0)
+    if not kind:
+        return ""
+    told = html.escape(output["metadata"].get(kind, {}).get("alt", "a figure"))
+    image = Image.open(io.BytesIO(base64.b64decode("".join(output["data"][kind])))).convert("RGB")
+    image.thumbnail((WIDEST, WIDEST))
+    size = f'width="{image.width}" height="{image.height}" loading="lazy"'
+    shown = f'<img alt="{told}" {size} src="{address(image)}">'
+    return f"<figure>{shown}<figcaption>{told}</figcaption></figure>"
 
 
 def blocks(text):
     """Paragraphs and lists of Markdown as HTML."""
-    shown = []
+    shown = ""
     for block in re.split(r"\n\s*\n", text.strip()):
-        items = re.split(r"^[*-] ", block, flags=re.M)
-        paragraph, listed = items[0].strip(), "".join(f"<li>{inline(i)}</li>" for i in items[1:])
-        shown.append(f"<p>{inline(paragraph)}</p>" * bool(paragraph))
-        shown.append(f"<ul>{listed}</ul>" * bool(listed))
-    return "".join(shown)
+        first, *items = re.split(r"^[*-] ", block, flags=re.M)
+        shown += f"<p>{inline(first)}</p>" * bool(first.strip())
+        shown += f"<ul>{''.join(f'<li>{inline(item)}</li>' for item in items)}</ul>" * bool(items)
+    return shown
 
 
 def inline(text):
     """Bold, italics, code and the marks of claims; of other links only the text stays."""
     text = html.escape(" ".join(text.split()))
-    text = re.sub(r"\[([^\]]+)\]\([^\s)]*(?: &quot;(.*?)&quot;)?\)", _link, text)
+    marked = r"\[([^\]]+)\]\([^\s)]+ &quot;(.*?)&quot;\)"
+    text = re.sub(marked, r'<abbr tabindex="0" title="\2">\1</abbr>', text)
+    text = re.sub(r"\[([^\]]+)\]\([^\s)]+\)", r"\1", text)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     text = re.sub(r"\*\*(\S.*?)\*\*", r"<b>\1</b>", text)
     return re.sub(r"\*(\S[^*]*?)\*", r"<i>\1</i>", text)
-
-
-def _link(found):
-    mark, told = found.groups()
-    return f'<abbr title="{told}">{mark}</abbr>' if told else mark

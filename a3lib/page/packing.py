@@ -13,34 +13,26 @@ from a3lib.lab.widgets.failure_explorer import ABOUT, word_table
 from a3lib.translation.models import load_model
 from a3lib.translation.pairs import load_pairs
 
-KNOWN = [{"positions": name, "causal": True} for name in ("none", "sinusoid")]
-HUNTED = 52  # pictures of the short hunt
-RENAMED = {  # parts of open_clip's text tower, as the page's transformer calls them
-    "token_embedding": "embedding",
-    "positional_embedding": "positions",
-    "transformer.resblocks": "blocks",
-    "ln_1": "attention_norm",
-    "ln_2": "mlp_norm",
-    "attn.out_proj": "attention.out",
-    "mlp.c_fc": "mlp.0",
-    "mlp.c_proj": "mlp.2",
-    "ln_final": "norm",
-}
+HUNTED, COLUMNS = 240, 40  # pictures of the hunt, and of a row of their sheet
+# parts of open_clip's text tower, each before its name in models.js
+RENAMED = """token_embedding embedding positional_embedding positions transformer.resblocks blocks
+ln_1 attention_norm ln_2 mlp_norm attn. attention. out_proj out c_fc 0 c_proj 2 ln_final norm"""
 
 
-def text(tensor):
+def halves(tensor):
     """A tensor in half precision, low byte first, as base64."""
     return base64.b64encode(tensor.detach().cpu().numpy().astype("<f2").tobytes()).decode()
 
 
-def packed(weights):
-    """Named tensors as one text, with the number of values of each."""
+def packed(settings, weights):
+    """Settings and named tensors as `built` of models.js takes them."""
     names = [[name, value.numel()] for name, value in weights.items()]
-    return {"names": names, "data": text(torch.cat([one.flatten() for one in weights.values()]))}
+    data = halves(torch.cat([value.flatten() for value in weights.values()]))
+    return {"settings": settings, "weights": {"names": names, "data": data}}
 
 
 def translator(path):
-    """A kept translator with weights rounded to half precision, and the same for models.js.
+    """A kept translator with weights rounded to half precision, and the same `packed`.
 
     Raises ValueError for settings that models.js does not know.
     """
@@ -49,89 +41,65 @@ def translator(path):
         settings = json.loads(file.metadata()["settings"])
         for weight in model.parameters():  # its tables of places stay exact
             weight.copy_(weight.half())
+    places, causal = settings["transformer"].values()
     known = {
         "gru": True,
         "rnn-attention": settings["attention"] == "additive",
-        "transformer": settings["transformer"] in KNOWN,
+        "transformer": causal and places in ("none", "sinusoid"),
         "modern": all(settings["modern"].values()),
     }
     if not known[settings["kind"]]:
-        raise ValueError(f"{path}: models.js has no {settings}, take a model as recorded")
-    return model, {"settings": settings, "weights": packed(model.state_dict())}
+        raise ValueError(f"{path}: models.js has no {settings}, take a model with the defaults")
+    return model, packed(settings, model.state_dict())
 
 
 def failures(models):
     """The unseen words: [[word, target, each model's output or '' where it is right], ...]."""
     table = word_table(models, load_pairs("unseen")).drop(columns=ABOUT[2:])
-    return [
-        [word, target, *("" if one == target else one for one in outputs)]
-        for word, target, *outputs in table.itertuples(index=False)
-    ]
+    rows = table.itertuples(index=False)
+    return [[word, right, *("" if o == right else o for o in out)] for word, right, *out in rows]
 
 
-def text_tower(model):
-    """The text tower of open_clip's `CustomTextCLIP` as models.js builds it."""
-    tower, weights = model.text, {}
+def text_tower(tower):
+    """The text tower of an open_clip model, `packed`."""
+    weights = {}
     for name, value in tower.state_dict().items():
-        for old, new in RENAMED.items():
+        for old, new in zip(RENAMED.split()[::2], RENAMED.split()[1::2], strict=True):
             name = name.replace(old, new)
-        if "in_proj" in name:  # the three maps of an attention in one
-            kind = name.rpartition("_")[2]
+        if "in_proj" in name:  # three maps in one
             for letter, part in zip("QKV", value.chunk(3), strict=True):
-                weights[f"decoder.{name.rpartition('.')[0]}.{letter}.{kind}"] = part
-        elif name == "text_projection":
-            weights["projection.weight"] = value.T.contiguous()
-            weights["projection.bias"] = value.new_zeros(value.shape[1])
+                weights[f"decoder.{name.replace('in_proj_', letter + '.')}"] = part
         else:
             weights[f"decoder.{name}"] = value
-    names = {name.replace("attn.", "attention."): value for name, value in weights.items()}
-    heads, layers = tower.heads, len(tower.transformer.resblocks)
+    last = weights.pop("decoder.text_projection").T
+    weights |= {"projection.weight": last, "projection.bias": torch.zeros(len(last))}
+    settings = {"kind": "text", "hidden_size": tower.width, "modern": {"heads": tower.heads}}
+    return packed({**settings, "layers": len(tower.transformer.resblocks)}, weights)
+
+
+def hunt(clip, style="noto"):
+    """The hunt among some emoji of a style that the `SmallClip` has not seen."""
+    pictures, vocabulary = gallery(clip, style), clip.vocabulary
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[:HUNTED]
+    tiles = torch.stack([pictures.photographs[place].pixels for place in order])  # (N, 3, 32, 32)
+    rows = tiles.unflatten(0, (-1, COLUMNS)).permute(0, 3, 1, 4, 2)  # (rows, 32, columns, 32, 3)
+    named = " ".join(f"{one.name} {one.keywords}" for one in emoji()).lower()
+    words = {word.strip(",.:!?“”") for word in named.split()} | set(load_pairs("large").words)
+    tokens = {word: vocabulary.tokens(word)[1:-1] for word in sorted(words)}
     return {
-        "settings": {"heads": heads, "layers": layers, "hidden_size": tower.width},
-        "weights": packed(names),
-    }
-
-
-def words_of(vocabulary):
-    """{word: places of its tokens} of names, keywords and frequent English words."""
-    named = {word for one in emoji() for word in f"{one.name} {one.keywords}".lower().split()}
-    listed = sorted({word.strip(",.:!?“”") for word in named} | set(load_pairs("large").words))
-    found = {word: vocabulary.tokens(word)[1:-1] for word in listed}
-    return {word: tokens for word, tokens in found.items() if tokens}
-
-
-def hunt(clip, style="noto", seed=0):
-    """The hunt among the emoji of a style that the `SmallClip` has not seen."""
-    pictures = gallery(clip, style)
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(pictures), generator=generator).tolist()
-    start, end = (clip.vocabulary.places[token] for token in clip.vocabulary.ends)
-    return {
-        "tower": text_tower(clip.model),
-        "words": words_of(clip.vocabulary),
-        "ends": [start, end],
+        "tower": text_tower(clip.model.text),
+        "words": {word: found for word, found in tokens.items() if found},
+        "ends": [vocabulary.places[token] for token in vocabulary.ends],
         "longest": clip.context_length,
-        "features": text(pictures.features),
-        "names": [[one.name, one.keywords] for one in emoji()],
-        "credit": pictures.photographs[0].credit,
-        "label": clip.label,
-        "short": order[:HUNTED],
-        "sheet": sheet([one.pixels for one in pictures.photographs]),
+        "features": halves(pictures.features[order]),
+        "names": [[emoji()[place].name, emoji()[place].keywords] for place in order],
+        "credit": f"{clip.label} Pictures: {pictures.photographs[0].credit}.",
+        "sheet": address(Image.fromarray(rows.flatten(2, 3).flatten(0, 1).numpy())),
     }
 
 
-def sheet(tiles, columns=40):
-    """Pictures (3, side, side) in rows of `columns`, as one WebP address."""
-    side = tiles[0].shape[1]
-    whole = Image.new("RGB", (columns * side, -(-len(tiles) // columns) * side), "white")
-    for place, tile in enumerate(tiles):
-        corner = place % columns * side, place // columns * side
-        whole.paste(Image.fromarray(tile.movedim(0, 2).numpy()), corner)
-    return address(whole, quality=80)
-
-
-def address(image, **options):
-    """A picture as a WebP data address."""
+def address(image):
+    """A picture as an address that holds it."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", **options)
+    image.save(buffer, "WEBP", quality=80)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
