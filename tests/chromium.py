@@ -19,8 +19,8 @@ FLAGS = (
 
 
 def found():
-    """The path of a Chromium, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    """The path of a Chromium, or None; Windows has no such pipe."""
+    names = ("chromium", "chromium-browser", "google-chrome") * (os.name == "posix")
     return next(filter(None, map(shutil.which, names)), None)
 
 

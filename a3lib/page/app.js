@@ -1,7 +1,7 @@
 // What the reader touches. Text reaches the page by textContent and appended strings alone.
 const at = (id) => document.getElementById(id), data = JSON.parse(at("data").textContent);
 const percent = (share) => `${Math.round(100 * share)} %`, count = (n) => n.toLocaleString("en");
-const listen = (ids, event, act) => ids.forEach((id) => at(id).addEventListener(event, act));
+const listen = (id, event, act) => at(id).addEventListener(event, act);
 const choose = (id, named) =>
   at(id).replaceChildren(...named.map(([value, text]) => make("option", { value }, text)));
 
@@ -19,8 +19,8 @@ const LONGEST_WORD = 64, models = {};
 const model = () => (models[at("model").value] ??= built(data.models[at("model").value]));
 
 function named(key) {
-  const [kind, layer, head] = key.split(" ");
-  return `${MAPS[kind]}, layer ${+layer + 1}, head ${+head + 1}`;
+  const [kind, layer, head] = key.split(" "), place = `, layer ${+layer + 1}, head ${+head + 1}`;
+  return MAPS[kind] + (kind === "pointer" ? "" : place);
 }
 
 function change() { // another model: its maps, as a trial word has them, and a box for each
@@ -29,13 +29,9 @@ function change() { // another model: its maps, as a trial word has them, and a 
   const kinds = Object.keys(MAPS).filter((kind) => of(kind).length);
   at("switches").replaceChildren(...kinds.map((kind) => {
     const boxes = of(kind).map((key) => {
-      const box = make("input", { type: "checkbox" });
+      const box = make("input", { type: "checkbox", value: key });
       box.checked = !model().off.has(key);
-      box.addEventListener("change", () => {
-        model().off[box.checked ? "delete" : "add"](key);
-        translate();
-      });
-      return make("label", {}, box, named(key).slice(MAPS[kind].length + 2));
+      return make("label", {}, box, named(key).slice(MAPS[kind].length + 2) || "on");
     });
     return make("fieldset", {}, make("legend", {}, MAPS[kind]), ...boxes);
   }));
@@ -61,7 +57,7 @@ function translate() {
     return cased(spelled(known.get(plain)), word);
   });
   const each = ((performance.now() - start) / known.size).toFixed(1);
-  const told = copied.length ? ` Copied, for its signs are not known: ${copied.join(", ")}.` : "";
+  const told = copied.length ? ` Copied, as no word of a to z: ${copied.join(", ")}.` : "";
   at("notes").textContent = (known.size ? `${each} ms a word.` : "Type English words.") + told;
   const chosen = at("word").value;
   choose("word", [...known.keys()].map((word) => [word, word]));
@@ -87,8 +83,8 @@ function letters() { // a column for each output letter: its probability, then w
   });
   const told = map ? `Attention in percent, ${named(key)}: columns are written, rows looked at`
     : "Letters and their probabilities; this model has no attention";
-  at("letters").replaceChildren(
-    make("caption", {}, told), make("tr", {}, make("td"), ...first), ...rows);
+  const top = make("tr", {}, make("td"), ...first);
+  at("letters").replaceChildren(make("caption", {}, told), top, ...rows);
 }
 
 // ---- failures
@@ -107,12 +103,7 @@ function fail() {
   const heads = names.map((name, i) => make("th", { scope: "col" }, name,
     make("small", {}, chosen.length ? `${percent(share(i))} right` : "no word")));
   const rows = listed.map(([word, target, ...outputs]) => {
-    const button = make("button", { type: "button", "aria-label": `translate ${word}` }, word);
-    button.addEventListener("click", () => {
-      at("text").value = word;
-      translate();
-      at("text").focus();
-    });
+    const button = make("button", { type: "button", title: "translate" }, word);
     const cells = outputs.map((out) =>
       make("td", { class: out ? "wrong" : "" }, out ? `✗ ${out}` : "✓"));
     return make("tr", {}, make("th", { scope: "row" }, button), make("td", {}, target), ...cells);
@@ -127,18 +118,18 @@ let target, hints, tower, features;
 
 function tile(place, text) { // one picture of the sheet
   const canvas = make("canvas", { width: 32, height: 32, role: "img", "aria-label": text });
-  const from = [32 * (place % 40), 32 * Math.floor(place / 40), 32, 32], pen = canvas.getContext("2d");
-  at("sheet").decode().then(() => pen.drawImage(at("sheet"), ...from, 0, 0, 32, 32));
+  const from = [32 * (place % 40), 32 * Math.floor(place / 40), 32, 32];
+  const draw = () => canvas.getContext("2d").drawImage(at("sheet"), ...from, 0, 0, 32, 32);
+  at("sheet").decode().then(draw);
   const found = { class: place === target ? "found" : "" };
   return make("figure", found, canvas, make("figcaption", {}, text));
 }
 
-const tokens = (word) => (Object.hasOwn(hunt.words, word) ? hunt.words[word] : []);
+const tokens = (word) => Object.hasOwn(hunt.words, word) ? hunt.words[word] : [];
 const wordsOf = (caption) => caption.toLowerCase().match(/[\p{L}\p{N}'’-]+/gu) ?? [];
 
 function scores(caption) { // cosine with each picture
-  tower ??= built(hunt.tower);
-  features ??= numbers(hunt.features);
+  [tower, features] = [tower ?? built(hunt.tower), features ?? numbers(hunt.features)];
   const [start, end] = hunt.ends, read = [start, ...wordsOf(caption).flatMap(tokens)];
   const vector = tower.vector([...read.slice(0, hunt.longest - 1), end]), D = vector.length;
   return hunt.names.map((_, i) => dot(vector, features, 0, D, i * D));
@@ -166,27 +157,32 @@ function look(event) {
     + (unknown && ` Words that it does not know: ${unknown}.`);
 }
 
-function hint() {
-  const words = hunt.names[target][1].split(", ").slice(0, ++hints);
-  at("hunted").textContent = `It goes with: ${words.join(", ")}.`;
-}
-
 // ---- begin
 const titles = Object.entries(data.models).map(([name, { told }]) => [name, `${name}: ${told}`]);
 ["model", "failing"].forEach((id) => choose(id, titles));
 at("failing").selectedIndex = 1;
-listen(["text"], "input", translate);
-listen(["model"], "change", change);
-listen(["word", "map"], "change", letters);
-listen(["low", "high", "begins", "holds", "failing"], "input", fail);
+const acts = { text: translate, model: change, word: letters, map: letters };
+listen("translator", "input", ({ target: { id, value, checked } }) => {
+  if (!id) model().off[checked ? "delete" : "add"](value); // the box of a head
+  (acts[id] ?? translate)();
+});
+listen("failures", "input", fail);
+listen("failed", "click", ({ target }) => {
+  if (target.tagName !== "BUTTON") return;
+  at("text").value = target.textContent;
+  translate();
+  at("text").focus();
+});
 change();
 fail();
 at("hunting").hidden = !hunt;
 if (hunt) {
-  at("sheet").src = hunt.sheet;
-  at("credit").textContent = hunt.credit;
-  listen(["hunt"], "submit", look);
-  listen(["another"], "click", aim);
-  listen(["hint"], "click", hint);
+  [at("sheet").src, at("credit").textContent] = [hunt.sheet, hunt.credit];
+  listen("hunt", "submit", look);
+  listen("another", "click", aim);
+  listen("hint", "click", () => {
+    const words = hunt.names[target][1].split(", ").slice(0, ++hints);
+    at("hunted").textContent = `It goes with: ${words.join(", ")}.`;
+  });
   aim();
 }

@@ -47,21 +47,15 @@ def build(root, path, clip=None):
 
 def page(data, sections, licences):
     """The HTML; data: what the script reads; sections: title to `<section>`; licences: texts."""
-    read = {
-        path.name: path.read_text(encoding="utf8")
-        for path in Path(__file__).parent.iterdir()
-        if path.suffix in (".js", ".css", ".html")
-    }
+    files = Path(__file__).parent.glob("*.[jch]*")  # scripts, style and the frame of the page
+    read = {one.name: one.read_text(encoding="utf8") for one in files}
     script, style = read["models.js"] + read["app.js"], read["style.css"]
-    policy = (
-        f"default-src 'none'; img-src data:; style-src {known(style)}; script-src {known(script)}"
-    )
     named = {re.search('id="(.*?)"', one)[1]: title for title, one in sections.items()}
     links = (f'<a href="#{name}">{html.escape(title)}</a>' for name, title in named.items())
     pairs = ((html.escape(name), html.escape(text)) for name, text in licences.items())
     folded = "<details><summary>{}</summary><pre>{}</pre></details>"
     parts = {
-        "policy": f"{policy}; base-uri 'none'; form-action 'none'",
+        "policy": f"style-src {known(style)}; script-src {known(script)}",
         "style": style,
         "script": script,
         "data": json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),

@@ -14,13 +14,6 @@ function numbers(text) { // base64 of finite numbers in half precision, low byte
   return Float32Array.from({ length: bytes.length / 2 }, (_, i) => half(bits(2 * i)));
 }
 
-function unpack({ names, data }) {
-  const all = numbers(data);
-  let start = 0;
-  const parts = names.map(([name, size]) => [name, all.subarray(start, (start += size))]);
-  return Object.fromEntries(parts);
-}
-
 const add = (a, b) => a.map((value, i) => value + b[i]);
 const relu = (x) => x.map((value) => Math.max(0, value));
 const sigmoid = (value) => 1 / (1 + Math.exp(-value));
@@ -102,16 +95,15 @@ class Recurrent extends Translator { // Part 1, and Part 2.1 with attention
   }
   step(symbol) {
     let x = row(this.w["decoder.embedding.weight"], symbol, this.H);
-    if (this.settings.kind === "rnn-attention") x = Float64Array.of(...x, ...this.context());
+    if (this.settings.kind === "rnn-attention") {
+      const layer = (i, x) => linear(this.w, `decoder.attention.attention_network.${i}`, x);
+      const score = (key) => layer(2, relu(layer(0, Float64Array.of(...this.h, ...key))))[0];
+      const context = new Float64Array(this.H);
+      this.attend("cross 0 0", this.states.map(score), this.states, context);
+      x = Float64Array.of(...x, ...context);
+    }
     this.h = this.cell("decoder.rnn", x, this.h);
     return linear(this.w, "decoder.out", this.h);
-  }
-  context() {
-    const layer = (i, x) => linear(this.w, `decoder.attention.attention_network.${i}`, x);
-    const score = (key) => layer(2, relu(layer(0, Float64Array.of(...this.h, ...key))))[0];
-    const context = new Float64Array(this.H);
-    this.attend("cross 0 0", this.states.map(score), this.states, context);
-    return context;
   }
 }
 
@@ -131,14 +123,13 @@ class Transformer extends Translator { // Part 2.2; 'modern': heads, norm, turne
   }
   norm(name, x) { return this.plain ? x : layerNorm(this.w, name, x); }
   turn(x, place, heads) { return this.plain || this.text ? x : rotated(x, place, heads); }
-  remember(memory, name, x, place) {
-    memory.keys.push(this.turn(linear(this.w, `${name}.K`, x), place, this.heads));
-    memory.values.push(linear(this.w, `${name}.V`, x));
-    return memory;
-  }
-  memory(name, rows) {
-    const empty = { keys: [], values: [] };
-    return rows.reduce((memory, x, place) => this.remember(memory, name, x, place), empty);
+  memory(name, rows, into = { keys: [], values: [] }) {
+    rows.forEach((x) => {
+      const place = into.keys.length;
+      into.keys.push(this.turn(linear(this.w, `${name}.K`, x), place, this.heads));
+      into.values.push(linear(this.w, `${name}.V`, x));
+    });
+    return into;
   }
   look(kind, layer, name, x, place, { keys, values }) {
     const q = this.turn(linear(this.w, `${name}.Q`, x), place, this.heads), d = this.H / this.heads;
@@ -181,7 +172,7 @@ class Transformer extends Translator { // Part 2.2; 'modern': heads, norm, turne
     for (const layer of this.layers) {
       const name = `decoder.blocks.${layer}`, own = `${name}.attention`, cross = `${name}.cross`;
       let n = this.norm(`${own}_norm`, x);
-      const past = this.remember(this.past[layer], own, n, place);
+      const past = this.memory(own, [n], this.past[layer]);
       x = add(x, this.look("decoder", layer, own, n, place, past));
       if (!this.text) {
         n = this.norm(`${cross}_norm`, x);
@@ -193,17 +184,15 @@ class Transformer extends Translator { // Part 2.2; 'modern': heads, norm, turne
   }
   step(symbol) {
     const x = this.state(symbol), logits = linear(this.w, "decoder.out", x);
-    return this.plain ? logits : this.mixture(x, logits, this.place - 1);
-  }
-  pointing(map, x, place) { return rotated(linear(this.w, `decoder.pointer.${map}`, x), place, 1); }
-  mixture(x, logits, place) { // of what is written and what is copied
-    const q = this.pointing("Q", x, place), key = "pointer 0 0";
+    if (this.plain) return logits;
+    const q = this.pointing("Q", x, this.place - 1), key = "pointer 0 0";
     this.attend(key, this.pointed.map((k) => dot(q, k) / Math.sqrt(this.H)), [], q);
     const gate = this.off.has(key) ? 0 : sigmoid(linear(this.w, "decoder.pointer.gate", x)[0]);
     const mixed = softmax(logits).map((p) => (1 - gate) * p), weights = this.maps[key].at(-1);
     this.source.forEach((symbol, i) => { mixed[symbol] += gate * weights[i]; });
     return mixed.map((p) => Math.log(Math.max(p, TINY)));
   }
+  pointing(map, x, place) { return rotated(linear(this.w, `decoder.pointer.${map}`, x), place, 1); }
   vector(tokens) { // of a text between two end marks, of length 1
     this.begin([]);
     const out = linear(this.w, "projection", tokens.map((token) => this.state(token)).at(-1));
@@ -211,9 +200,11 @@ class Transformer extends Translator { // Part 2.2; 'modern': heads, norm, turne
   }
 }
 
-function built({ settings, weights }) {
-  const recurrent = settings.kind === "gru" || settings.kind === "rnn-attention";
-  return new (recurrent ? Recurrent : Transformer)(settings, unpack(weights));
+function built({ settings, weights: { names, data } }) {
+  const all = numbers(data), weights = {}, recurrent = ["gru", "rnn-attention"];
+  let start = 0;
+  for (const [name, size] of names) weights[name] = all.subarray(start, start += size);
+  return new (recurrent.includes(settings.kind) ? Recurrent : Transformer)(settings, weights);
 }
 
 const encoded = (word) => [...word].map((letter) => SYMBOLS.indexOf(letter)).concat(EOS);

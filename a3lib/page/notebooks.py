@@ -27,8 +27,8 @@ def section(path):
         parts += map(figure, cell.get("outputs", ()))
         parts = [part for part in parts if part]
     name, kept = html.escape(path.stem), parts[: -1 if parts[-1].startswith("<h3>") else None]
-    inside = f'<h2 id="{name}-title">{inline(title)}</h2>{"".join(kept)}'
-    return title, f'<section id="{name}" aria-labelledby="{name}-title">{inside}</section>'
+    label, inside = html.escape(title), f"<h2>{inline(title)}</h2>{''.join(kept)}"
+    return title, f'<section id="{name}" aria-label="{label}">{inside}</section>'
 
 
 def figure(output):

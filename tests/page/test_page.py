@@ -118,7 +118,7 @@ def text_of(browser, name):
 def choose(browser, name, value):
     browser.evaluate(
         f"(({name}) => {{ {name}.value = {json.dumps(value)};"
-        f" for (const kind of ['input', 'change']) {name}.dispatchEvent(new Event(kind)); }})"
+        f" {name}.dispatchEvent(new Event('input', {{ bubbles: true }})); }})"
         f"(document.getElementById('{name}'))"
     )
 
