@@ -58,7 +58,7 @@ def inline(text):
     """Bold, italics, code and the marks of claims; of other links only the text stays."""
     text = html.escape(" ".join(text.split()))
     marked = r"\[([^\]]+)\]\([^\s)]+ &quot;(.*?)&quot;\)"
-    text = re.sub(marked, r'<abbr tabindex="0" title="\2">\1</abbr>', text)
+    text = re.sub(marked, r'<abbr title="\2">\1</abbr>', text)
     text = re.sub(r"\[([^\]]+)\]\([^\s)]+\)", r"\1", text)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     text = re.sub(r"\*\*(\S.*?)\*\*", r"<b>\1</b>", text)

@@ -100,9 +100,9 @@ def page_logits(browser, name, pairs):
     return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").copy()).view(-1, 29)
 
 
-def assert_close(found, wanted):
+def gap(found, wanted):
     smallest = np.log(np.finfo(np.float32).tiny)  # where single precision ends
-    assert (found.double() - wanted.clamp_min(smallest)).abs().max() < 1e-4
+    return (found.double() - wanted.clamp_min(smallest)).abs().max()
 
 
 def typed(browser, name, text):
@@ -128,11 +128,20 @@ def test_logits_of_a_thousand_words_are_pytorchs(browser, name):
     model, _ = packing.translator(RECORDS / f"{FILES[name]}.safetensors")
     found = page_logits(browser, name, WORDS)
     single = torch_logits(model, WORDS)
-    assert_close(found, torch_logits(model.double(), WORDS))
+    assert gap(found, torch_logits(model.double(), WORDS)) < 1e-4
     if name == "recipe":  # single precision loses the logarithms of tiny shares, not the shares
         assert (found.exp() - single.exp()).abs().max() < 1e-5
     else:
-        assert_close(found, single)
+        assert gap(found, single) < 3e-4  # PyTorch's own rounding: 9e-5 where this was written
+
+
+def test_a_word_takes_less_than_50_ms(browser):
+    words = json.dumps([word for word, _ in WORDS[:300]])
+    times = browser.evaluate(
+        f"((one) => {words}.map((word) => {{ const start = performance.now();"
+        " translated(one, word); return performance.now() - start; }))(built(data.models.recipe))"
+    )
+    assert np.median(times) < 50
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -166,7 +175,9 @@ def test_a_head_that_is_off_adds_nothing(browser):
         code = code.replace(", all = []", f", all = []; one.off.add('{key}')")
         text = browser.evaluate(code)
         found = torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").copy()).view(-1, 29)
-        assert_close(found, torch_logits(changed, WORDS[:20]))
+        assert gap(found, torch_logits(changed, WORDS[:20])) < 1e-4
+        whole, _ = packing.translator(RECORDS / f"{FILES[name]}.safetensors")
+        assert gap(found, torch_logits(whole, WORDS[:20])) > 0.1
 
 
 def test_the_reader_sees_what_the_library_says(page):
@@ -258,18 +269,15 @@ def test_the_hunt_ranks_as_the_model_does(page, clip):
 
 
 def test_what_is_typed_stays_text(page):
-    everything = "document.querySelectorAll('*').length"
     tags = "[...new Set([...document.querySelectorAll('*')].map((one) => one.tagName))].sort()"
     images, before = "document.querySelectorAll('img, script').length", page.evaluate(tags)
     count = page.evaluate(images)
     for name in ("text", "begins", "holds", "caption"):
         typed(page, name, EVIL)
         page.evaluate("document.getElementById('hunt').requestSubmit()")
-    assert EVIL in text_of(page, "translation").replace(
-        "imgway", "img"
-    ) or "onerror" in page.evaluate("document.getElementById('text').value")
     assert page.evaluate(images) == count and set(page.evaluate(tags)) <= {*before, "FIGCAPTION"}
-    assert page.evaluate(everything) > 0 and not page.complaints
+    assert re.fullmatch(r"<\S+ \S+=\S+ \S+=\S+\(1\)>", text_of(page, "translation"))
+    assert "onerror" in text_of(page, "hunted") and not page.complaints
 
 
 def test_what_notebooks_hold_is_escaped(tmp_path):
