@@ -14,8 +14,7 @@ function make(tag, attributes = {}, ...children) {
 
 // ---- translator
 const MAPS = { pointer: "pointer", cross: "output over source", decoder: "output over output",
-  encoder: "source over source" };
-const LONGEST_WORD = 64, models = {};
+  encoder: "source over source" }, LONGEST_WORD = 64, models = {};
 const model = () => (models[at("model").value] ??= built(data.models[at("model").value]));
 
 function named(key) {

@@ -24,8 +24,7 @@ def section(path):
             if heading and parts and parts[-1].startswith("<h3>"):
                 parts.pop()  # nothing to show came after it
             parts.append(f"<h3>{inline(heading.lstrip('# '))}</h3>" if heading else blocks(answer))
-        parts += map(figure, cell.get("outputs", ()))
-        parts = [part for part in parts if part]
+        parts += filter(None, map(figure, cell.get("outputs", ())))
     name, kept = html.escape(path.stem), parts[: -1 if parts[-1].startswith("<h3>") else None]
     label, inside = html.escape(title), f"<h2>{inline(title)}</h2>{''.join(kept)}"
     return title, f'<section id="{name}" aria-label="{label}">{inside}</section>'
@@ -45,9 +44,14 @@ def figure(output):
 
 
 def blocks(text):
-    """Paragraphs and lists of Markdown as HTML."""
+    """Paragraphs, lists and tables of Markdown as HTML."""
     shown = ""
     for block in re.split(r"\n\s*\n", text.strip()):
+        if block.startswith("|"):
+            lines = [one.strip("|").split("|") for one in block.splitlines() if "---" not in one]
+            rows = [("<td>" if i else "<th>").join(map(inline, one)) for i, one in enumerate(lines)]
+            shown += f'<table class="text"><tr><th>{"<tr><th>".join(rows)}</table>'
+            continue
         first, *items = re.split(r"^[*-] ", block, flags=re.M)
         shown += f"<p>{inline(first)}</p>" * bool(first.strip())
         shown += f"<ul>{''.join(f'<li>{inline(item)}</li>' for item in items)}</ul>" * bool(items)
@@ -57,8 +61,8 @@ def blocks(text):
 def inline(text):
     """Bold, italics, code and the marks of claims; of other links only the text stays."""
     text = html.escape(" ".join(text.split()))
-    marked = r"\[([^\]]+)\]\([^\s)]+ &quot;(.*?)&quot;\)"
-    text = re.sub(marked, r'<abbr title="\2">\1</abbr>', text)
+    text = re.sub(r"\[([^\]]+)\]\(\S+ &quot;(.*?)&quot;\)", r'<abbr title="\2">\1</abbr>', text)
+    text = re.sub(r"\$([\w ]+)\$", r"<i>\1</i>", text)
     text = re.sub(r"\[([^\]]+)\]\([^\s)]+\)", r"\1", text)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     text = re.sub(r"\*\*(\S.*?)\*\*", r"<b>\1</b>", text)
