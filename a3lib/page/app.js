@@ -142,8 +142,7 @@ function aim() { // at a new target
   at("hunted").textContent = `Describe the target; it is one of ${hunt.names.length} pictures.`;
 }
 
-function look(event) {
-  event.preventDefault();
+function look() {
   const caption = at("caption").value, cosines = scores(caption);
   const unknown = wordsOf(caption).filter((word) => !tokens(word).length).join(", ");
   const rank = cosines.filter((cosine) => cosine >= cosines[target]).length;
@@ -177,7 +176,8 @@ fail();
 at("hunting").hidden = !hunt;
 if (hunt) {
   [at("sheet").src, at("credit").textContent] = [hunt.sheet, hunt.credit];
-  listen("hunt", "submit", look);
+  listen("caption", "keydown", ({ key }) => key === "Enter" && look()); // notebooks allow no form
+  listen("look", "click", look);
   listen("another", "click", aim);
   listen("hint", "click", () => {
     const words = hunt.names[target][1].split(", ").slice(0, ++hints);

@@ -274,7 +274,7 @@ def test_what_is_typed_stays_text(page):
     count = page.evaluate(images)
     for name in ("text", "begins", "holds", "caption"):
         typed(page, name, EVIL)
-        page.evaluate("document.getElementById('hunt').requestSubmit()")
+        page.evaluate("document.getElementById('look').click()")
     assert page.evaluate(images) == count and set(page.evaluate(tags)) <= {*before, "FIGCAPTION"}
     assert re.fullmatch(r"<\S+ \S+=\S+ \S+=\S+\(1\)>", text_of(page, "translation"))
     assert "onerror" in text_of(page, "hunted") and not page.complaints
