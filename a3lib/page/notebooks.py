@@ -50,7 +50,8 @@ def blocks(text):
         if block.startswith("|"):
             lines = [one.strip("|").split("|") for one in block.splitlines() if "---" not in one]
             rows = [("<td>" if i else "<th>").join(map(inline, one)) for i, one in enumerate(lines)]
-            shown += f'<table class="text"><tr><th>{"<tr><th>".join(rows)}</table>'
+            table = f'<table class="text"><tr><th>{"<tr><th>".join(rows)}</table>'
+            shown += table.replace("<th><th>", "<td><th>")  # an empty corner is no heading
             continue
         first, *items = re.split(r"^[*-] ", block, flags=re.M)
         shown += f"<p>{inline(first)}</p>" * bool(first.strip())

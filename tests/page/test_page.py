@@ -303,7 +303,7 @@ def test_what_notebooks_hold_is_escaped(tmp_path):
 
 def test_markdown_of_answers_becomes_html():
     text = "**A** *b* `c<d`.\n\n* one\n* two\n\n| | pro |\n|---|---|\n| $x$ | **<y>** |"
-    table = "<tr><th><th>pro<tr><th><i>x</i><td><b>&lt;y&gt;</b>"
+    table = "<tr><td><th>pro<tr><th><i>x</i><td><b>&lt;y&gt;</b>"
     wanted = "<p><b>A</b> <i>b</i> <code>c&lt;d</code>.</p><ul><li>one</li><li>two</li></ul>"
     assert notebooks.blocks(text) == f'{wanted}<table class="text">{table}</table>'
 
