@@ -89,6 +89,15 @@ def test_a_prediction_has_a_bar_for_every_class_and_model_beside_the_attention()
     assert "2 models on one plus two" in alt_of(picture)
 
 
+def test_a_prediction_without_an_encoder_is_one_panel():
+    picture = prediction("t", "one plus two", MODELS)
+    (axes,) = picture.figure.axes
+    assert named(axes) and len(axes.patches) == 6
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
+    for number, tick in enumerate(axes.get_xticks()):  # below the middle of its bars
+        assert tick == pytest.approx(np.mean(middles[number::3]))
+
+
 def test_the_summary_of_a_prediction_tells_what_was_predicted():
     summary = prediction("t", "one plus two", {"sure": MODELS["sure"]}, ENCODER).summary
     assert "positive" in summary and re.search(r"0\.90|90 ?%", summary)

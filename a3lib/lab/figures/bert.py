@@ -46,21 +46,25 @@ def attention(encoder, text):
     return words, torch.stack(maps).mean((0, 1, 2)).cpu()
 
 
-def prediction(title, text, models, encoder):
-    """Class probabilities of an expression for every model, and the attention of one encoder."""
-    figure, (left, right) = canvas(9, 3.2, 1, 2, width_ratios=[3, 2])
+def prediction(title, text, models, encoder=None):
+    """Class probabilities of an expression for every model, and the attention of an encoder."""
+    ratios = [3, 2] if encoder else [1]
+    figure, axes = canvas(9, 3.2, 1, len(ratios), width_ratios=ratios, squeeze=False)
+    axes = axes[0]
     width, parts = 1 / (len(models) + 1), []
     for number, (name, model) in enumerate(models.items()):
         shares = [float(share) for share in model(table([text]))[0]]
         places = np.arange(len(CLASSES)) + number * width
-        left.bar(places, shares, width, color=COLOURS[number], label=name)
+        axes[0].bar(places, shares, width, color=COLOURS[number], label=name)
         parts.append(f"{name} {CLASSES[np.argmax(shares)]} {max(shares):.2f}")
-    left.set_xticks(range(len(CLASSES)), CLASSES)
-    label_axes(left, text, "class", "probability")
-    left.legend(fontsize=7)
-    words, maps = attention(encoder, text)
-    right.imshow(maps.numpy(), cmap="Blues", vmin=0)
-    right.set_xticks(range(len(words)), words, rotation=45)
-    right.set_yticks(range(len(words)), words)
-    right.set(title="attention", xlabel="looked at", ylabel="token")
+    middle = np.arange(len(CLASSES)) + width * (len(models) - 1) / 2
+    axes[0].set_xticks(middle, CLASSES)
+    label_axes(axes[0], text, "class", "probability")
+    axes[0].legend(fontsize=7)
+    if encoder:
+        words, maps = attention(encoder, text)
+        axes[1].imshow(maps.numpy(), cmap="Blues", vmin=0)
+        axes[1].set_xticks(range(len(words)), words, rotation=45)
+        axes[1].set_yticks(range(len(words)), words)
+        axes[1].set(title="attention", xlabel="looked at", ylabel="token")
     return Picture(figure, title, f"{len(models)} models on {text}: {', '.join(parts)}")
