@@ -315,6 +315,8 @@ def test_the_shapes_of_the_block_are_those_of_the_library(word, B):
     assert f"states of the encoder: {' '.join(word)} EOS\n{tuple(states.shape)}" in shown
     assert any(text.startswith(f"SOS {' '.join(target)}\n") for text in shown)
     assert f"stream keeps its shape {tuple(out.shape)}" in picture.summary
+    without = texts(figures.transformer_block(word, target, H, B, positions=False))
+    assert any("\nembedding\n" in text for text in without) and "positions" not in str(without)
 
 
 def test_what_learns_is_said_with_its_number_of_weights():

@@ -1,5 +1,6 @@
 """Attention of a translator over one word: its maps with labelled axes, and their heat-maps."""
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -87,7 +88,7 @@ def weight_on_copied(one, word):
 def heat_maps(title, maps):
     """Small multiples, keys from top to bottom: a row per kind, a column per layer and head.
 
-    If there is one layer and head, its kinds stand side by side.
+    If there is one layer and head, its kinds stand side by side and only they are named.
     """
     kinds = [kind for kind in KINDS if any(one.kind == kind for one in maps)]
     columns = sorted({(one.layer, one.head) for one in maps})
@@ -101,12 +102,19 @@ def heat_maps(title, maps):
     if beside:
         panels = figure.subplots(1, len(kinds), squeeze=False).T
     else:
-        options = {"squeeze": False, "height_ratios": heights}
-        panels = figure.subplots(len(kinds), len(columns), **options)
-    for one in maps:
-        image = _draw(panels[kinds.index(one.kind), columns.index((one.layer, one.head))], one)
-    for axes in panels.flat:
-        axes.axis("on" if axes.images else "off")
+        shape = (len(kinds), len(columns))
+        panels = figure.subplots(*shape, squeeze=False, height_ratios=heights)
+    drawn = {(one.kind, one.layer, one.head): one for one in maps}
+    for (row, kind), (column, place) in product(enumerate(kinds), enumerate(columns)):
+        if (kind, *place) in drawn:
+            one = drawn[(kind, *place)]
+            image = _draw(panels[row, column], one)
+            if not beside:
+                panels[row, column].set_title(one.name.replace(", ", "\n", 1), fontsize=9)
+            elif across > 1:  # the only layer and head need no name, nor does a single map
+                panels[row, column].set_title(KINDS[kind], fontsize=9)
+        else:
+            panels[row, column].set_axis_off()
     figure.colorbar(image, ax=panels, label="weight", fraction=0.05 / across, pad=0.01)
     figure.suptitle(title, fontsize=11)
     return Picture(figure, title, "; ".join(_told(one, len(maps)) for one in maps))
@@ -117,7 +125,6 @@ def _draw(axes, one):
     for axis, labels in ((axes.xaxis, one.queries), (axes.yaxis, one.keys)):
         axis.set_ticks(range(len(labels)), labels, fontsize=8)
     axes.xaxis.get_ticklabels()[-1].set_rotation(90 if len(one.queries[-1]) > 1 else 0)
-    axes.set_title(f"{KINDS[one.kind]}\nlayer {one.layer}, head {one.head}", fontsize=9)
     written = "source symbol" if one.kind == "encoder" else "symbol being written"
     axes.set_xlabel(written, fontsize=8)
     axes.set_ylabel("output so far" if one.kind == "decoder" else "source", fontsize=8)

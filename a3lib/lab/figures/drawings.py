@@ -189,13 +189,14 @@ def causal_mask(letters, scores=None, queries_down=False):
     return sheet.picture(f"{told}{count}; crossed out: {count * (count - 1) // 2} of {count**2}")
 
 
-def transformer_block(source, target, hidden_size, batch_size=1):
+def transformer_block(source, target, hidden_size, batch_size=1, positions=True):
     """A `DecoderBlock` with the shapes it has for two words. ValueError if they are none."""
     read, fed = symbols(source), ["SOS", *symbols(target)[:-1]]
     B, S, T, H = batch_size, len(read), len(fed), hidden_size
     sheet, y, up = Sheet("A decoder block adds three results to its stream", 4.0), 1.1, 2.2
     stream, own, cross = f"({B}, {T}, {H})", f"({B}, {T}, {T})", f"({B}, {S}, {T})"
-    sheet.box(0.85, y, f"{' '.join(fed)}\nembedding + positions\n{stream}", (1.6, 0.8))
+    first = "embedding + positions" if positions else "embedding"
+    sheet.box(0.85, y, f"{' '.join(fed)}\n{first}\n{stream}", (1.6, 0.8))
     sheet.box(5, 3.3, f"states of the encoder: {' '.join(read)}\n({B}, {S}, {H})", (3.6, 0.55))
     sheet.arrow((5, 3.02), (5, up + 0.4))
     sheet.write(5.08, 2.82, "keys, values", ha="left", font=8)
