@@ -13,10 +13,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from a3lib.clip import model as clip
-from a3lib.clip.gallery import Gallery
+from a3lib.clip.gallery import Gallery, Pictures, packaged_photographs
 from a3lib.clip.model import OPENAI, StandIn, TwoTowers, efficientnet, load_clip
 from a3lib.clip.ranking import explain
 from a3lib.clip.zero_shot import label_scores
+from a3lib.lab.widgets.caption_game import attempt
 from a3lib.pretrained import weights
 from a3lib.pretrained.weights import WeightsUnavailable
 
@@ -411,3 +412,13 @@ def test_the_stand_ins_preprocessing_is_that_of_its_training(stand_in):
     middle = image.resize((320, 256), Image.Resampling.BICUBIC).crop((48, 16, 272, 240))
     values = torch.tensor(np.asarray(middle), dtype=torch.float32).permute(2, 0, 1)  # 0 ... 255
     torch.testing.assert_close(stand_in.preprocess(image), (values - 127) / 128)
+
+
+def test_an_attempt_of_the_hunt_is_one_batch_of_texts(tmp_path, monkeypatch):
+    folder, _ = write(tmp_path / "small", SMALL)
+    model, batches = load_clip(str(folder)), []
+    tower = model.text_tower
+    monkeypatch.setattr(model, "text_tower", lambda texts: batches.append(texts) or tower(texts))
+    gallery = Pictures(model, packaged_photographs()[:3], torch.eye(8)[:3])
+    attempt(gallery, "a small red boat on a quiet lake in the early morning sun", 1)
+    assert len(batches) == 1 and len(batches[0]) == 13  # the caption, and without each of 12 words
