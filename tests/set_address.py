@@ -21,7 +21,7 @@ def badge(url, notebook):
     """HTML between the markers: a Colab badge for a notebook of a GitHub repository, else what to do."""
     match = re.match(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?$", url)
     if not match:
-        content = "<em>needs the public address, see below</em>"
+        content = "<em>no link yet: see “On Colab” in the README</em>"
     else:
         link = f"https://colab.research.google.com/github/{match.group(1)}/blob/main/notebooks/{notebook}"
         image = "https://colab.research.google.com/assets/colab-badge.svg"
