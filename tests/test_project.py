@@ -180,7 +180,7 @@ def run_set_up_cell(folder, sessions, tmp_path):
 
     class Server(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            found = self.path == "/api/sessions" and sessions is not None
+            found = self.path.split("/") == ["", "api", "sessions"] and sessions is not None
             self.send_response(200 if found else 404)
             self.end_headers()
             self.wfile.write(json.dumps(sessions).encode() if found else b"")

@@ -28,7 +28,7 @@ def _zero_states(parameters, inputs):
         state.zero_()
 
 
-def _without_bias(reading, gates):
+def _lacking(reading, gates):
     """(name, example, hint) where a gate is missing, has no bias, or is one number."""
     if "r" in gates and not {"xr", "hr"} & {*reading}:
         return "there is no reset gate", "", "How many gates do the equations have?"
@@ -65,7 +65,7 @@ def _cell(item, bank, gates, returns, **more):
         ),
         properties=(_bent,),
         tools=_layers,
-        lacks=lambda reading: _without_bias(reading, gates),
+        lacks=lambda reading: _lacking(reading, gates),
         hidden={
             "a batch of one": (None, {"B": 1}, SQUEEZED),
             "a zero state": (_zero_states, {}, "Which term remains when h_prev is zero?"),

@@ -48,10 +48,8 @@ class ModuleCheck:
             return not_attempted(self.item)
         remarks = [PRINTS] * bool(trial.built["printed"] or trial.answer["printed"])
         unsound = properties.returns_tensors(trial) or properties.is_repeatable(trial)
-        changed, found = (
-            properties.keeps_inputs(trial),
-            None if unsound else _explain(trial, accepted),
-        )
+        changed = properties.keeps_inputs(trial)
+        found = None if unsound else _explain(trial, accepted)
         if not found:
             return self.verdict([unsound or changed or properties.first_failing(trial)], remarks)
         names, number = found

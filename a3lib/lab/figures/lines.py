@@ -1,4 +1,4 @@
-"""Lines with bands over seeds, dots with intervals, shares by a property of words."""
+"""Lines with bands over seeds, dots with intervals, shares by a property or place of words."""
 
 from itertools import zip_longest
 
@@ -7,6 +7,8 @@ import numpy as np
 from a3lib.lab.figures.base import COLOURS, MARKERS, Picture, band, canvas, label_axes, look
 from a3lib.lab.records import word_groups
 from a3lib.lab.verdicts import Difference, mean
+
+LOSSES = {"training": ("--", "train"), "validation": ("-", "per_token")}  # line, measure
 
 
 def bands(title, panels, xlabel, ylabel, references=(), log=None, thin=None):
@@ -50,6 +52,44 @@ def loss_curves(title, records, measures, live=None, log=None):
         for label, history in (live or {}).items():
             thin[caption, label] = (history.updates, _curve(vars(history), measure))
     return bands(title, panels, "gradient steps", "loss (nats)", log=log, thin=thin)
+
+
+def loss_grid(title, rows, live=None):
+    """Losses per token against gradient steps, a panel per run group, axes shared by all panels.
+
+    `rows` is a list of rows, each {caption: {label: records of one run}}. Lines are means of the
+    seeds, bands go from the lowest to the highest; a seed that stopped early counts as long as it
+    ran. `live` maps (caption, label) to the `History` of one more run, drawn thin. Raises
+    ValueError for rows of different lengths.
+    """
+    across = {len(row) for row in rows}
+    if len(across) != 1:
+        raise ValueError(f"rows have {sorted(across)} panels: give each row as many")
+    shared = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, grid = canvas(8.8, 2.9 * len(rows) + 0.5, len(rows), *across, **shared)
+    panels, parts = [panel for row in rows for panel in row.items()], []
+    for number, (axes, (caption, runs)) in enumerate(zip(grid.flat, panels, strict=True)):
+        for colour, (label, records) in zip(COLOURS, runs.items(), strict=False):
+            for told, (style, measure) in LOSSES.items():
+                steps, values = _curves(records, measure)
+                center = np.nanmean(values, 0)
+                name = f"{label}, {told}"
+                axes.plot(steps, center, style, color=colour, label=name)
+                low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+                axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+                parts.append(f"{caption}, {name}: {np.nanmin(values, 1).mean():.3f} at the lowest")
+                if live and (caption, label) in live:
+                    history = vars(live[caption, label])
+                    thin = {"color": colour, "linewidth": 0.7}
+                    axes.plot(history["updates"], _curve(history, measure), style, **thin)
+        last, left = number >= len(panels) - grid.shape[1], number % grid.shape[1] == 0
+        label_axes(axes, caption, "gradient steps" * last, "loss per token (nats)" * left)
+    axes.set(xscale="log", yscale="log")
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9
+    )
+    figure.suptitle(title)
+    return Picture(figure, title, "means of the seeds: " + "; ".join(parts))
 
 
 def _curves(runs, measure):
@@ -116,3 +156,25 @@ def accuracy_by_group(title, records, column, xlabel, values, words="unseen"):
     axes.set_ylim(-0.02, 1.02)
     axes.legend(fontsize=8)
     return Picture(figure, title, "; ".join(parts))
+
+
+def right_by_place(title, tables, fewest=30):
+    """Share of right symbols at each place of the target; `tables`: name -> `predictions` table.
+
+    Places that fewer than `fewest` words have are left out.
+    """
+    (figure, axes), told = canvas(8, 3.4), []
+    for number, (name, table) in enumerate(tables.items()):
+        pairs = list(zip(table["target"], table["output"], strict=True))
+        longest = max(len(target) for target, _ in pairs)
+        having = [[(t, o) for t, o in pairs if len(t) > place] for place in range(longest)]
+        having = [some for some in having if len(some) >= fewest]
+        share = [np.mean([o[p : p + 1] == t[p] for t, o in some]) for p, some in enumerate(having)]
+        axes.plot(range(1, len(share) + 1), share, marker=MARKERS[number % 5], **look(number))
+        axes.annotate(f" {name}", (len(share), share[-1]), color=COLOURS[number], fontsize=8)
+        told.append(f"{name}: " + ", ".join(f"{value:.2f}" for value in share))
+    ticks = [f"{place}\n{len(some):,}" for place, some in enumerate(having, start=1)]
+    axes.set_xticks(range(1, len(ticks) + 1), ticks, fontsize=8)
+    label_axes(axes, title, "place in the output, with the number of words", "right symbols")
+    axes.set(ylim=(-0.02, 1.02), xlim=(0.5, len(ticks) * 1.28))
+    return Picture(figure, title, "places 1, 2, 3 and so on: " + "; ".join(told))

@@ -1,26 +1,8 @@
-"""Figures of the data: lengths of words, and vectors of places."""
+"""Waves of places, and how alike their vectors are."""
 
 import numpy as np
 
 from a3lib.lab.figures.base import COLOURS, Picture, canvas, label_axes
-
-
-def word_lengths(words):
-    """Histogram of word lengths; `words` maps a name to a list of words."""
-    (figure, axes), parts = canvas(7, 2.8), []
-    longest = max(len(word) for some in words.values() for word in some)
-    width = 0.8 / len(words)
-    for number, (name, some) in enumerate(words.items()):
-        lengths = [len(word) for word in some]
-        share = np.bincount(lengths, minlength=longest + 1) / len(lengths)
-        places = np.arange(longest + 1) + (number - 0.5) * width
-        axes.bar(places, share, width, color=COLOURS[number], label=name)
-        told = f"mean length {np.mean(lengths):.1f}, longest {max(lengths)}"
-        parts.append(f"{name} has {len(some):,} words, {told}")
-    axes.set_xticks(range(0, longest + 1, 2))
-    label_axes(axes, "Word lengths", "characters", "share of words")
-    axes.legend()
-    return Picture(figure, "Word lengths", "; ".join(parts))
 
 
 def positions(encodings, waves=(0, 4, 8, 12)):

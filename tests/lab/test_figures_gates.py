@@ -7,7 +7,8 @@ import torch
 from drawings import alt_of
 
 from a3lib.lab.figures.base import COLOURS
-from a3lib.lab.figures.recurrence import gates, right_by_place
+from a3lib.lab.figures.gates import gates
+from a3lib.lab.figures.lines import right_by_place
 
 
 def test_gates_are_drawn_with_their_means_below_each_letter():

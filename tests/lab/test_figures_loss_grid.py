@@ -2,7 +2,7 @@
 
 import pytest
 
-from a3lib.lab.figures.grid import loss_grid
+from a3lib.lab.figures.lines import loss_grid
 from a3lib.optimization import History
 
 
