@@ -163,7 +163,7 @@ def right_by_place(title, tables, fewest=30):
 
     Places that fewer than `fewest` words have are left out.
     """
-    (figure, axes), told = canvas(8, 3.4), []
+    (figure, axes), told = canvas(8.8, 3.4), []
     for number, (name, table) in enumerate(tables.items()):
         pairs = list(zip(table["target"], table["output"], strict=True))
         longest = max(len(target) for target, _ in pairs)
@@ -174,7 +174,7 @@ def right_by_place(title, tables, fewest=30):
         axes.annotate(f" {name}", (len(share), share[-1]), color=COLOURS[number], fontsize=8)
         told.append(f"{name}: " + ", ".join(f"{value:.2f}" for value in share))
     ticks = [f"{place}\n{len(some):,}" for place, some in enumerate(having, start=1)]
-    axes.set_xticks(range(1, len(ticks) + 1), ticks, fontsize=8)
+    axes.set_xticks(range(1, len(ticks) + 1), ticks, fontsize=6.5)
     label_axes(axes, title, "place in the output, with the number of words", "right symbols")
     axes.set(ylim=(-0.02, 1.02), xlim=(0.5, len(ticks) * 1.28))
     return Picture(figure, title, "places 1, 2, 3 and so on: " + "; ".join(told))
